@@ -1,0 +1,45 @@
+"""What the rest of dlrun knows about a data set: names, shapes, dtypes, classes. No rows, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["image", "numbers", "category", "labels", "sequence"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One named array of a data set, as a step of training sees one row of it.
+
+    `shape` leaves the rows out: (28, 28, 1) for a grey image, () for one number or one class index.
+    `stored_dtype` is the dtype of the stored array: float32, float64, uint8, or int32 for class indices.
+    The executor turns what is stored into the real type of the run as `stored * scale + offset`, where both are
+    one number or one number per entry of the last axis; so images stay uint8 in memory and rescaling costs nothing.
+    `classes` are the names behind class indices, in index order, for kinds "category" and "labels".
+    `inverse` turns predictions back to the data's units, real = prediction * inverse[0] + inverse[1] (targets only).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    stored_dtype: str
+    kind: Kind = "numbers"
+    classes: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+    scale: tuple[float, ...] = (1.0,)
+    offset: tuple[float, ...] = (0.0,)
+    inverse: tuple[float, float] = (1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The named inputs of a data set, in order, and its targets (one or more, the first named "target" as a rule)."""
+
+    inputs: Mapping[str, Feature]
+    targets: Mapping[str, Feature] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Feature:
+        """The first target."""
+        return next(iter(self.targets.values()))
