@@ -1,0 +1,208 @@
+"""The language kernels are written in: how a kernel, a helper and a primitive are declared.
+
+A kernel is a small function over addresses and sizes that every thread of a step calls with its own number:
+
+    @kernel
+    def add_forward(a: In, b: In, y: Out, rows: Rows, size: Size, thread: Thread, threads: Threads):
+        for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
+            y[i] = a[i] + b[i]
+
+Its parameters' annotations say what the plan must supply and what the kernel does with it; from them the compiler
+knows which buffers a call reads and writes. Declaring a kernel costs nothing: Numba is imported only when a kernel
+has to be compiled, which happens once per machine (`dlrun.kernels.store`).
+
+The same source serves float32 and float64: `real(...)` makes a constant of the run's real type. Kernels allocate
+nothing (they are compiled without Numba's runtime, so an allocation doesn't compile) and raise nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Precision = Literal["float32", "float64"]
+Access = Literal["read", "write", "update", "none"]
+
+
+@dataclass(frozen=True)
+class ParameterKind:
+    """What a kernel's parameter is: `load` is how the entry stub reads it from slot `{i}` of the argument block."""
+
+    name: str
+    load: str
+    type: str
+    dtype: str | None = None
+    access: Access = "none"
+
+
+def _pointer(name: str, dtype: str, access: Access) -> ParameterKind:
+    return ParameterKind(name, f"pointer_to_{dtype}(slots[{{i}}])", f"pointer_{dtype}", dtype, access)
+
+
+In, Out, InOut = (_pointer(n, "real", a) for n, a in (("In", "read"), ("Out", "write"), ("InOut", "update")))
+InInt, OutInt = _pointer("InInt", "int32", "read"), _pointer("OutInt", "int32", "write")
+InLong, OutLong = _pointer("InLong", "int64", "read"), _pointer("OutLong", "int64", "write")
+InBytes, OutBytes = _pointer("InBytes", "uint8", "read"), _pointer("OutBytes", "uint8", "write")
+InFloat, OutFloat = _pointer("InFloat", "float32", "read"), _pointer("OutFloat", "float32", "write")
+InDouble, OutDouble = _pointer("InDouble", "float64", "read"), _pointer("OutDouble", "float64", "write")
+InOutInt, InOutDouble = _pointer("InOutInt", "int32", "update"), _pointer("InOutDouble", "float64", "update")
+
+Scratch = ParameterKind("Scratch", "pointer_to_real(slots[{i}] + thread * slots[{i} + 1])", "pointer_real", "real")
+"""This thread's own working memory, of the size the plan asked for; its content doesn't outlive the call."""
+Update = ParameterKind("Update", "slots[{i}]", "int64")
+"""What becomes of a finished gradient: pass it to `apply_update`."""
+Size = ParameterKind("Size", "slots[{i}]", "int64")
+"""A whole number fixed when the plan is made."""
+Number = ParameterKind("Number", "number(slots, {i})", "real")
+"""A real number fixed when the plan is made."""
+Live = ParameterKind("Live", "pointer_to_int64(slots[{i}])[0]", "int64")
+"""A whole number that changes from step to step: read from the step's state."""
+Thread = ParameterKind("Thread", "thread", "int64")
+Threads = ParameterKind("Threads", "threads", "int64")
+Gradient = ParameterKind("Gradient", "pointer_to_real(thread)", "pointer_real")
+"""In an update kernel: the address of the gradient's entries [start, start + count)."""
+Start = ParameterKind("Start", "threads", "int64")
+Count = ParameterKind("Count", "count", "int64")
+
+KINDS = {kind.name: kind for kind in list(globals().values()) if isinstance(kind, ParameterKind)}
+IMPLICIT = frozenset({"Thread", "Threads", "Gradient", "Start", "Count"})
+"""Parameters that the executor supplies; the others stand in the call's argument block."""
+
+
+class Function:
+    """A Python function of the kernel language; its globals may name other helpers and primitives."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.name = function.__name__
+        self.__doc__ = function.__doc__
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lower()} {self.function.__module__}.{self.name}>"
+
+
+class Helper(Function):
+    """A function that kernels call; compiled into them. Its parameters need no annotations."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Exist for type checkers: helpers run inside kernels only."""
+        raise TypeError(f"{self.name} is a kernel helper: it runs inside a compiled kernel")
+
+
+class Kernel(Function):
+    """A function that plans call, with its parameters' kinds by name.
+
+    One that declares `-> int` returns a status: anything but 0 ends the step for every thread, so all threads must
+    come to the same status.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self.parameters: dict[str, ParameterKind] = {}
+        annotations = inspect.get_annotations(function)
+        self.has_status = annotations.pop("return", None) is not None
+        for name, annotation in annotations.items():
+            self.parameters[name] = KINDS[annotation] if isinstance(annotation, str) else annotation
+        code = function.__code__
+        if list(self.parameters) != list(code.co_varnames[: code.co_argcount]):
+            raise TypeError(f"kernel {self.name}: every parameter needs a kind")
+
+    @property
+    def arguments(self) -> dict[str, ParameterKind]:
+        """The parameters that a call must supply, in order."""
+        return {name: kind for name, kind in self.parameters.items() if kind.name not in IMPLICIT}
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """The first slot of each argument in the argument block (a Scratch takes two: address and stride)."""
+        result, slot = {}, 0
+        for name, kind in self.arguments.items():
+            result[name] = slot
+            slot += 2 if kind is Scratch else 1
+        return result
+
+
+class Primitive:
+    """Something that Numba source can't say: an intrinsic, a type or a constant of the compilation target.
+
+    `where` is "module:function"; that function is called with the Target and returns what Numba shall see.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Exist for type checkers: primitives run inside kernels only."""
+        raise TypeError(f"{self.where} runs inside a compiled kernel")
+
+
+def kernel(function: Callable[..., Any]) -> Kernel:
+    """Declare a kernel."""
+    return Kernel(function)
+
+
+def helper(function: Callable[..., Any]) -> Helper:
+    """Declare a helper."""
+    return Helper(function)
+
+
+_INTRINSICS = "dlrun.kernels.intrinsics"
+real = Primitive(f"{_INTRINSICS}:real")
+"""real(x): x as the run's real type."""
+lanes = Primitive(f"{_INTRINSICS}:lanes")
+"""How many reals one vector register holds."""
+shift = Primitive(f"{_INTRINSICS}:shift")
+"""shift(p, n): the pointer n elements after p."""
+address = Primitive(f"{_INTRINSICS}:address")
+"""address(p): the pointer as a whole number."""
+call_kernel = Primitive(f"{_INTRINSICS}:call_kernel")
+"""call_kernel(function, block, a, b, c): call a compiled kernel by its address; returns its status."""
+to_bits = Primitive(f"{_INTRINSICS}:to_bits")
+"""to_bits(x): the bits of a float32 as int32, or of a float64 as int64."""
+from_bits = Primitive(f"{_INTRINSICS}:from_bits")
+"""from_bits(i): the real with these bits."""
+select = Primitive(f"{_INTRINSICS}:select")
+"""select(c, a, b): a if c else b, without a branch; both are evaluated."""
+pointer_to_real = Primitive(f"{_INTRINSICS}:pointer_to_real")
+pointer_to_float32 = Primitive(f"{_INTRINSICS}:pointer_to_float32")
+pointer_to_float64 = Primitive(f"{_INTRINSICS}:pointer_to_float64")
+pointer_to_int32 = Primitive(f"{_INTRINSICS}:pointer_to_int32")
+pointer_to_int64 = Primitive(f"{_INTRINSICS}:pointer_to_int64")
+pointer_to_uint8 = Primitive(f"{_INTRINSICS}:pointer_to_uint8")
+number = Primitive(f"{_INTRINSICS}:number")
+atomic_add = Primitive(f"{_INTRINSICS}:atomic_add")
+atomic_load = Primitive(f"{_INTRINSICS}:atomic_load")
+atomic_store = Primitive(f"{_INTRINSICS}:atomic_store")
+spin_pause = Primitive(f"{_INTRINSICS}:spin_pause")
+yield_thread = Primitive(f"{_INTRINSICS}:yield_thread")
+flush_denormals = Primitive(f"{_INTRINSICS}:flush_denormals")
+tile = Primitive("dlrun.kernels.tile:tile")
+"""The register tile of every matrix product: see dlrun.kernels.tile."""
+tile_rows = Primitive("dlrun.kernels.tile:tile_rows")
+tile_columns = Primitive("dlrun.kernels.tile:tile_columns")
+
+
+@helper
+def first_of(count, thread, threads):  # type: ignore[no-untyped-def]
+    """Return the first of `count` items that belongs to this thread."""
+    return count * thread // threads
+
+
+@helper
+def last_of(count, thread, threads):  # type: ignore[no-untyped-def]
+    """Return the end (exclusive) of the items that belong to this thread."""
+    return count * (thread + 1) // threads
+
+
+@helper
+def apply_update(update, gradient, start, count):  # type: ignore[no-untyped-def]
+    """Hand the finished gradient's entries [start, start + count), at `gradient`, to the chain of update kernels.
+
+    The chain (a list of function and argument block) stores the gradient, or regularises, clips and applies the
+    optimizer to the same entries of the weights at once, while all of them are in cache.
+    """
+    chain = pointer_to_int64(update)
+    for i in range(chain[0]):
+        call_kernel(chain[1 + 2 * i], chain[2 + 2 * i], address(gradient), start, count)

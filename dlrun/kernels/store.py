@@ -1,0 +1,176 @@
+"""Compiled kernels on disk, and their way into memory.
+
+A kernel's object code is stored under a key that covers everything it depends on: the bytecode and constants of the
+kernel and of every helper it reaches, the source files of the primitives, the versions of Python, Numba and LLVM, the
+CPU and its features, the real type and the vector width. So a change in a file that a kernel merely imports is seen,
+and an edit of a comment or of another kernel recompiles nothing. Loading needs LLVM's linker alone (3 ms); Numba is
+imported only when something has to be compiled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import struct
+import sys
+import tempfile
+import types
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dlrun.kernels.lang import Function, Kernel, Precision, Primitive
+from dlrun.kernels.target import Target, host_cpu, host_target
+
+MAGIC = b"dlrunobj"
+_loaded: dict[tuple[Kernel, Target], int] = {}
+_engine: list[Any] = []
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled kernels: kernels/ below DLRUN_CACHE, or below ~/.cache/dlrun."""
+    root = os.environ.get("DLRUN_CACHE")
+    return (Path(root) if root else Path.home() / ".cache" / "dlrun") / "kernels"
+
+
+def load_kernels(
+    kernels: Iterable[Kernel], precision: Precision, progress: Callable[[str, int, int], None] | None = None
+) -> dict[Kernel, int]:
+    """Return the address of each kernel, compiling what this machine doesn't have yet.
+
+    `progress(name, done, total)` is called before each compilation; not at all when everything is in the cache.
+    """
+    target = host_target(precision)
+    wanted = list(dict.fromkeys(kernels))
+    missing = []
+    for kernel in wanted:
+        if (kernel, target) not in _loaded:
+            stored = _read(_path(kernel, target))
+            if stored is None:
+                missing.append(kernel)
+            else:
+                _loaded[kernel, target] = _link(*stored)
+    for done, kernel in enumerate(missing):
+        if progress:
+            progress(kernel.name, done, len(missing))
+        _loaded[kernel, target] = _link(*_compile(kernel, target))
+    return {kernel: _loaded[kernel, target] for kernel in wanted}
+
+
+def _compile(kernel: Kernel, target: Target) -> tuple[str, bytes]:
+    from dlrun.kernels.build import compile_kernel
+
+    symbol, code = compile_kernel(kernel, target)
+    _write(_path(kernel, target), symbol, code)
+    return symbol, code
+
+
+def _link(symbol: str, code: bytes) -> int:
+    """Link object code into this process; return the symbol's address. The code stays for the process's life."""
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    machine = binding.Target.from_default_triple().create_target_machine(jit=True)
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engine.append(engine)
+    return int(engine.get_function_address(symbol))
+
+
+def _path(kernel: Kernel, target: Target) -> Path:
+    return cache_folder() / f"{kernel.name}-{target.precision}-{kernel_key(kernel, target)[:24]}.o"
+
+
+def _read(path: Path) -> tuple[str, bytes] | None:
+    """Return symbol and code, or None where the file is absent or damaged (then it's compiled anew)."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    head = len(MAGIC) + 32
+    if data[: len(MAGIC)] != MAGIC or hashlib.sha256(data[head:]).digest() != data[len(MAGIC) : head]:
+        return None
+    (length,) = struct.unpack_from("<I", data, head)
+    return data[head + 4 : head + 4 + length].decode(), data[head + 4 + length :]
+
+
+def _write(path: Path, symbol: str, code: bytes) -> None:
+    """Store object code whole or not at all; a cache that can't be written costs time, not the run."""
+    body = struct.pack("<I", len(symbol)) + symbol.encode() + code
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(MAGIC + hashlib.sha256(body).digest() + body)
+        os.replace(name, path)
+    except OSError:
+        return
+
+
+def kernel_key(kernel: Kernel, target: Target) -> str:
+    """Return the hash of everything that decides a kernel's object code."""
+    digest = hashlib.sha256(_environment_key(target).encode())
+    digest.update(repr([(name, kind) for name, kind in kernel.parameters.items()]).encode())
+    for item in _closure(kernel):
+        digest.update(_primitive_key(item) if isinstance(item, Primitive) else _function_key(item))
+    return digest.hexdigest()
+
+
+def _closure(function: Function) -> list[Function | Primitive]:
+    """Return every helper and primitive that a kernel reaches, itself first, in a fixed order."""
+    found: list[Function | Primitive] = [function]
+    for item in found:
+        if isinstance(item, Function):
+            scope = item.function.__globals__
+            for name in sorted(names_in(item.function.__code__)):
+                value = scope.get(name)
+                if isinstance(value, Function | Primitive) and value not in found:
+                    found.append(value)
+    return found
+
+
+def names_in(code: types.CodeType) -> set[str]:
+    """Return every global and attribute name that a function mentions, nested functions included."""
+    return set(code.co_names).union(*(names_in(c) for c in code.co_consts if isinstance(c, types.CodeType)))
+
+
+@cache
+def _environment_key(target: Target) -> str:
+    versions = [importlib.metadata.version(name) for name in ("numba", "llvmlite", "numpy")]
+    build = _source("dlrun.kernels.build") + _source("dlrun.kernels.lang")
+    return repr((sys.version, versions, host_cpu(), target, hashlib.sha256(build).hexdigest()))
+
+
+@cache
+def _source(module: str) -> bytes:
+    specification = importlib.util.find_spec(module)
+    if specification is None or specification.origin is None:
+        raise ModuleNotFoundError(module)
+    return Path(specification.origin).read_bytes()
+
+
+def _primitive_key(primitive: Primitive) -> bytes:
+    return primitive.where.encode() + hashlib.sha256(_source(primitive.where.split(":")[0])).digest()
+
+
+def _function_key(item: Function) -> bytes:
+    return repr(list(_code_parts(item.function.__code__, item.function.__globals__))).encode()
+
+
+def _code_parts(code: types.CodeType, scope: dict[str, Any]) -> Iterator[Any]:
+    """Yield what decides a function's meaning; not its docstring, file or line numbers."""
+    yield code.co_name, code.co_code, code.co_names, code.co_varnames, code.co_freevars
+    docstring = code.co_consts[0] if code.co_consts and isinstance(code.co_consts[0], str) else None
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _code_parts(constant, scope)
+        elif constant is not docstring:
+            yield repr(constant)
+    for name in code.co_names:
+        if isinstance(value := scope.get(name), bool | int | float | str | tuple):
+            yield name, value

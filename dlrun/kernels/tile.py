@@ -1,0 +1,245 @@
+"""The register tile that every matrix product, convolution and recurrent product is made of.
+
+    c[r, n] = max(initial[r, n] + sum_o sum_k a[o*a_outer + r*a_row + k*a_k] * b[o*b_outer + k*b_k + n], floor)
+
+for r < rows, n < columns, with rows ≤ tile_rows and columns ≤ tile_columns. The sums stay in registers over both
+loops. `initial` with row stride c_row and the address of c accumulates; with stride 0 it is a bias row (or zeros).
+`floor` is -inf, or 0 for a fused ReLU; NaN passes through. All strides count elements.
+
+    dense forward            rows: samples          inner: inputs          outer: 1
+    dense weight gradient    rows: inputs           inner: samples         outer: 1
+    conv forward             rows: pixels of a row  inner: (kx, ci)        outer: ky
+    conv input gradient      the same, on padded dy with flipped weights
+    conv weight gradient     rows: (kx, ci)         inner: pixels of a row outer: image rows
+
+Every output element is one lane's own chain of fused multiply-adds in the order o, k; so its bits depend neither on
+the lane count, nor on which rows share its tile, nor on threads.
+
+Edges: row addresses beyond `rows` repeat the last row, columns beyond `columns` are computed from whatever lies
+there and never stored. So b and initial must be readable one vector past their end (buffers of a plan are).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from dlrun.kernels.target import Target
+
+I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+ROWS, VECTORS = 6, 2
+ARGUMENTS = "a a_row a_k a_outer b b_k b_outer initial initial_row c c_row n_k n_outer valid_rows columns floor".split()
+
+
+def tile_rows(target: Target) -> int:
+    """Return the rows of a full tile: 6 x 2 sums, 2 columns and 1 broadcast fill 15 of 16 AVX2 registers."""
+    return ROWS
+
+
+def tile_columns(target: Target) -> int:
+    """Return the columns of a full tile."""
+    return VECTORS * target.lanes
+
+
+class _Tile:
+    """Builds the LLVM function of one tile shape: `rows` by `vectors` registers of sums."""
+
+    def __init__(self, module: ir.Module, target: Target, rows: int, vectors: int) -> None:
+        self.rows, self.vectors, self.lanes = rows, vectors, target.lanes
+        self.scalar = ir.FloatType() if target.precision == "float32" else ir.DoubleType()
+        self.vector = ir.VectorType(self.scalar, self.lanes)
+        self.bytes = 4 if target.precision == "float32" else 8
+        self.module = module
+        kind = ir.FunctionType(ir.VoidType(), [I64] * 15 + [self.scalar])
+        self.function = ir.Function(module, kind, f"tile_{rows}x{vectors}_{self.scalar}")
+        self.function.linkage = "internal"
+        self.function.attributes.add("noinline")
+        for argument, name in zip(self.function.args, ARGUMENTS, strict=True):
+            argument.name = name
+            setattr(self, name, argument)
+        self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.places = [(i, j) for i in range(rows) for j in range(vectors)]
+        self.build()
+
+    def vector_at(self, base: Any, index: Any) -> Any:
+        """Return the address of a vector."""
+        return self.builder.bitcast(self.builder.gep(base, [index]), self.vector.as_pointer())
+
+    def load(self, base: Any, j: int) -> Any:
+        """Return the j-th vector from an address, of any alignment."""
+        return self.builder.load(self.vector_at(base, I64(j * self.lanes)), align=self.bytes)
+
+    def row_addresses(self, base: Any, stride: Any) -> list[Any]:
+        """Return each row's address; rows beyond the last repeat it."""
+        builder, last, result = self.builder, self.builder.sub(self.valid_rows, I64(1)), []
+        for i in range(self.rows):
+            row = builder.select(builder.icmp_signed("<", I64(i), last), I64(i), last)
+            result.append(builder.gep(base, [builder.mul(row, stride)]))
+        return result
+
+    def build(self) -> None:
+        """Emit start values, the two loops, and the stores."""
+        builder = self.builder
+        pointer = self.scalar.as_pointer()
+        a, b, c, initial = (builder.inttoptr(x, pointer) for x in (self.a, self.b, self.c, self.initial))
+        c_rows = self.row_addresses(c, self.c_row)
+        start_rows = self.row_addresses(initial, self.initial_row)
+        start = [self.load(start_rows[i], j) for i, j in self.places]
+        a_offsets = self.row_addresses(a, self.a_row)
+        entry = builder.block
+        outer_block, inner_block, next_block, done_block = (
+            builder.append_basic_block(name) for name in ("outer", "inner", "next", "done")
+        )
+        builder.branch(outer_block)
+
+        builder.position_at_end(outer_block)
+        outer = builder.phi(I64)
+        outer.add_incoming(I64(0), entry)
+        outer_sums = [builder.phi(self.vector) for _ in self.places]
+        for phi, value in zip(outer_sums, start, strict=True):
+            phi.add_incoming(value, entry)
+        a_shift = builder.mul(outer, self.a_outer)
+        a_rows = [builder.gep(row, [a_shift]) for row in a_offsets]
+        b_here = builder.gep(b, [builder.mul(outer, self.b_outer)])
+        builder.branch(inner_block)
+
+        builder.position_at_end(inner_block)
+        k = builder.phi(I64)
+        k.add_incoming(I64(0), outer_block)
+        sums = [builder.phi(self.vector) for _ in self.places]
+        for phi, value in zip(sums, outer_sums, strict=True):
+            phi.add_incoming(value, outer_block)
+        new = self.multiply_add(a_rows, b_here, k, sums)
+        k_next = builder.add(k, I64(1))
+        k.add_incoming(k_next, inner_block)
+        for phi, value in zip(sums, new, strict=True):
+            phi.add_incoming(value, inner_block)
+        builder.cbranch(builder.icmp_signed("<", k_next, self.n_k), inner_block, next_block)
+
+        builder.position_at_end(next_block)
+        outer_next = builder.add(outer, I64(1))
+        outer.add_incoming(outer_next, next_block)
+        for phi, value in zip(outer_sums, new, strict=True):
+            phi.add_incoming(value, next_block)
+        builder.cbranch(builder.icmp_signed("<", outer_next, self.n_outer), outer_block, done_block)
+
+        builder.position_at_end(done_block)
+        self.store(c_rows, [self.above_floor(value) for value in new])
+
+    def multiply_add(self, a_rows: list[Any], b_here: Any, k: Any, sums: list[Any]) -> list[Any]:
+        """Emit one step of the inner loop: broadcast each row's a, multiply with the columns of b, add."""
+        builder = self.builder
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        suffix = "f32" if self.bytes == 4 else "f64"
+        fma = cgutils.get_or_insert_function(self.module, kind, f"llvm.fma.v{self.lanes}{suffix}")
+        a_offset, b_row = builder.mul(k, self.a_k), builder.gep(b_here, [builder.mul(k, self.b_k)])
+        columns = [self.load(b_row, j) for j in range(self.vectors)]
+        new = []
+        for i, row in enumerate(a_rows):
+            broadcast = self.splat(builder.load(builder.gep(row, [a_offset])))
+            for j in range(self.vectors):
+                new.append(builder.call(fma, [broadcast, columns[j], sums[i * self.vectors + j]]))
+        return new
+
+    def splat(self, scalar: Any) -> Any:
+        """Return a vector whose lanes all hold the scalar."""
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        one = self.builder.insert_element(undefined, scalar, I32(0))
+        return self.builder.shuffle_vector(one, undefined, zeros)
+
+    def above_floor(self, value: Any) -> Any:
+        """Return max(value, floor) that lets NaN pass: floor only where floor > value."""
+        floor = self.splat(self.floor)
+        return self.builder.select(self.builder.fcmp_ordered(">", floor, value), floor, value)
+
+    def store(self, c_rows: list[Any], values: list[Any]) -> None:
+        """Store the rows that are valid; whole vectors where all columns are, else masked."""
+        builder = self.builder
+        full = builder.icmp_signed(">=", self.columns, I64(self.vectors * self.lanes))
+        full_block, edge_block, end_block = (builder.append_basic_block(n) for n in ("full", "edge", "end"))
+        builder.cbranch(full, full_block, edge_block)
+        builder.position_at_end(full_block)
+        self.store_rows(values, lambda value, i, j: builder.store(value, self.vector_at(c_rows[i], I64(j * self.lanes)), align=self.bytes), end_block)  # fmt: skip
+        builder.position_at_end(edge_block)
+        suffix = f"v{self.lanes}f{8 * self.bytes}"
+        mask_type = ir.VectorType(I1, self.lanes)
+        kind = ir.FunctionType(ir.VoidType(), [self.vector, self.vector.as_pointer(), I32, mask_type])
+        masked = cgutils.get_or_insert_function(self.module, kind, f"llvm.masked.store.{suffix}.p0")
+        wide = ir.VectorType(I64, self.lanes)
+        limit = self.splat_integer(self.columns, wide)
+        masks = [
+            builder.icmp_signed("<", ir.Constant(wide, [j * self.lanes + lane for lane in range(self.lanes)]), limit)
+            for j in range(self.vectors)
+        ]
+        self.store_rows(values, lambda value, i, j: builder.call(masked, [value, self.vector_at(c_rows[i], I64(j * self.lanes)), I32(self.bytes), masks[j]]), end_block)  # fmt: skip
+        builder.position_at_end(end_block)
+        builder.ret_void()
+
+    def splat_integer(self, scalar: Any, kind: Any) -> Any:
+        """Return a vector of integers whose lanes all hold the scalar."""
+        undefined = ir.Constant(kind, ir.Undefined)
+        one = self.builder.insert_element(undefined, scalar, I32(0))
+        return self.builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
+
+    def store_rows(self, values: list[Any], store: Any, end_block: Any) -> None:
+        """Emit the stores row by row, leaving after the last valid row."""
+        builder = self.builder
+        for i in range(self.rows):
+            for j in range(self.vectors):
+                store(values[i * self.vectors + j], i, j)
+            if i + 1 < self.rows:
+                following = builder.append_basic_block(f"row{i + 1}")
+                builder.cbranch(builder.icmp_signed("<", I64(i + 1), self.valid_rows), following, end_block)
+                builder.position_at_end(following)
+        builder.branch(end_block)
+
+
+@cache
+def _tile(target: Target, rows: int, vectors: int) -> Any:
+    scalar = types.float32 if target.precision == "float32" else types.float64
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def call(typingctx: Any, a: Any, a_row: Any, a_k: Any, a_outer: Any, b: Any, b_k: Any, b_outer: Any, initial: Any, initial_row: Any, c: Any, c_row: Any, n_k: Any, n_outer: Any, rows_valid: Any, columns: Any, floor: Any) -> Any:  # fmt: skip
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            name = f"tile_{rows}x{vectors}_{ir.FloatType() if target.precision == 'float32' else ir.DoubleType()}"
+            function = builder.module.globals.get(name)
+            if function is None:
+                function = _Tile(builder.module, target, rows, vectors).function
+            addresses = [
+                builder.ptrtoint(value, I64) if isinstance(kind, types.CPointer) else value
+                for value, kind in zip(args, sig.args, strict=True)
+            ]
+            builder.call(function, addresses)
+            return context.get_dummy_value()
+
+        pointers = (a, b, initial, c)
+        if not all(isinstance(kind, types.CPointer) for kind in pointers):
+            return None
+        order = [a, *[types.int64] * 3, b, *[types.int64] * 2, initial, types.int64, c, *[types.int64] * 5, scalar]
+        return types.void(*order), codegen
+
+    return call
+
+
+@cache
+def tile(target: Target) -> Any:
+    """Return tile(...) over pointers, with the arguments of ARGUMENTS: picks the smallest shape that holds the tile."""
+    full, narrow, short = _tile(target, ROWS, 2), _tile(target, ROWS, 1), _tile(target, 2, 2)
+    lanes = target.lanes
+
+    @njit(_nrt=False, error_model="numpy")  # type: ignore[untyped-decorator]
+    def call(a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor):  # type: ignore[no-untyped-def]  # fmt: skip
+        if columns <= lanes:
+            narrow(a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor)  # fmt: skip
+        elif rows <= 2:
+            short(a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor)  # fmt: skip
+        else:
+            full(a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor)  # fmt: skip
+
+    return call
