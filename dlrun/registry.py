@@ -7,10 +7,11 @@ Schema, `dlrun layers` and the tests over all components are derived from the re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 
 class Spec(BaseModel):
@@ -19,7 +20,7 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     aliases: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
-    """Other spellings of fields, normalised before validation: {"lr": "learning_rate", "betas": ("beta_1", "beta_2")}."""
+    """Other spellings of fields, normalised early: {"lr": "learning_rate", "betas": ("beta_1", "beta_2")}."""
 
 
 class Component(Spec):
@@ -64,3 +65,65 @@ class Registry(Generic[C]):
     def names(self) -> list[str]:
         """Every name, sorted, synonyms left out."""
         return sorted(self.by_name)
+
+
+class ChosenBy:
+    """Marks a field whose component is chosen by name: `Annotated[Loss, ChosenBy(LOSSES)]`.
+
+    Takes a component, a mapping `{type: name, ...}` or the bare name, validates it with that component's own model
+    and writes it back whole. The errors inside keep the places of the component's own fields; those of the choice
+    itself are "unknown_component" with context {kind, name, names} (at the value of `type`, or at the bare name),
+    "missing_type" and "component_expected" with {kind, names}. A registry that can't be imported yet, as in a
+    component that holds components, is given as a function: `ChosenBy(lambda: LAYERS)`.
+    """
+
+    def __init__(self, registry: Registry[Any] | Callable[[], Registry[Any]]) -> None:
+        self._registry = registry
+
+    @property
+    def registry(self) -> Registry[Any]:
+        """The registry that lists the choices."""
+        return self._registry if isinstance(self._registry, Registry) else self._registry()
+
+    def validate(self, value: Any) -> Component:
+        """The component that `value` describes; raises ValidationError or PydanticCustomError."""
+        registry = self.registry
+        if isinstance(value, registry.components):
+            return value  # type: ignore[no-any-return]
+        if isinstance(value, str):
+            if value not in registry:
+                raise self._unknown(value)
+            return self._build(registry[value], {})
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError(
+                "component_expected",
+                "a {kind} is a name, or a mapping with a 'type'",
+                {"kind": registry.kind, "names": registry.names},
+            )
+        if "type" not in value:
+            context = {"kind": registry.kind, "names": registry.names}
+            raise PydanticCustomError("missing_type", "this {kind} has no 'type'", context)
+        name = value["type"]
+        if not isinstance(name, str) or name not in registry:
+            detail = InitErrorDetails(type=self._unknown(name), loc=("type",), input=name)
+            raise ValidationError.from_exception_data(registry.kind, [detail])
+        return self._build(registry[name], value)
+
+    def _build(self, component: type[Component], value: Mapping[str, Any]) -> Component:
+        return component.model_validate({**value, "type": component.type_name()})
+
+    def _unknown(self, name: object) -> PydanticCustomError:
+        context = {"kind": self.registry.kind, "name": str(name), "names": self.registry.names}
+        return PydanticCustomError("unknown_component", "unknown {kind} '{name}'", context)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        whole = core_schema.wrap_serializer_function_ser_schema(
+            lambda value, serialize: serialize(value), schema=core_schema.any_schema()
+        )
+        return core_schema.no_info_plain_validator_function(self.validate, serialization=whole)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """A mark that `dlrun schema` replaces by a reference to the kind's definition, which may be recursive."""
+        return {"x-component": self.registry.kind}
