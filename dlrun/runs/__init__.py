@@ -1,1 +1,1 @@
-
+"""The run directory: records, metrics, checkpoints, plots and logs that are never half written."""
