@@ -1,12 +1,27 @@
-"""What every layer has in a config."""
+"""What every layer has in a config, and what the compiler asks of it."""
 
 from __future__ import annotations
 
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from dlrun.errors import ShapeError
+from dlrun.layers.variable import Variable
 from dlrun.registry import Component
+
+if TYPE_CHECKING:
+    from dlrun.compiler.emitter import Emitter
+
+Shape = tuple[int, ...]
+"""The shape of one sample: the batch is left out."""
 
 
 class Layer(Component):
-    """A layer of the network."""
+    """A layer of the network.
+
+    A subclass gives, in this order: its fields, `output_shape`, `variables` if it has any, `forward` and `backward`
+    (which emit kernel calls), and its kernels.
+    """
 
     name: str | None = None
     """By which other layers, overrides and messages refer to this layer."""
@@ -14,3 +29,52 @@ class Layer(Component):
     """The names of the layers or data inputs it takes; the previous layer when left out."""
     trainable: bool = True
     """Whether its weights are trained; false freezes them."""
+
+    number_of_inputs: ClassVar[tuple[int, int | None]] = (1, 1)
+    """How many inputs it takes: the least and the most (None: any number)."""
+    reads_output: ClassVar[bool] = True
+    """Whether `backward` reads the layer's output; if not, an activation may overwrite it."""
+    fuses_relu: ClassVar[bool] = False
+    """Whether `forward` can apply a ReLU as it stores (`emit.floor`)."""
+    is_alias: ClassVar[bool] = False
+    """Whether the output is the input's numbers in another shape: no kernel is called."""
+    is_in_place: ClassVar[bool] = False
+    """Whether the output may overwrite the input, and the input's gradient the output's, element by element."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the shape of the output. Raises ShapeError where the layer can't take these inputs."""
+        raise TypeError(f"{type(self).__name__} gives no output shape")
+
+    def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
+        """Return the arrays that belong to the layer: weights, and statistics that it keeps."""
+        return ()
+
+    def followed_by(self) -> Layer | None:
+        """Return the activation layer that the layer's `activation` field stands for, if any."""
+        return None
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return the floating-point operations of one sample's forward pass."""
+        return prod(self.output_shape(*inputs))
+
+    def forward(self, emit: Emitter) -> None:
+        """Emit the calls that compute the output."""
+        raise TypeError(f"{type(self).__name__} has no forward pass")
+
+    def backward(self, emit: Emitter) -> None:
+        """Emit the calls that compute the gradients of the inputs (where wanted) and of the variables."""
+        raise TypeError(f"{type(self).__name__} has no backward pass")
+
+
+def expect_rank(layer: Layer, shape: Shape, rank: int, meaning: str) -> None:
+    """Raise ShapeError unless a sample has so many dimensions."""
+    if len(shape) != rank:
+        raise ShapeError(
+            f"{layer.type} needs an input of shape {meaning}, got {shape_text(shape)}",
+            help="add a flatten or reshape layer before it" if len(shape) > rank else None,
+        )
+
+
+def shape_text(shape: Shape) -> str:
+    """Return a shape as messages show it: (28, 28, 1)."""
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"

@@ -1,6 +1,7 @@
 """The optimizers, one file each, and their registry."""
 
-from dlrun.optimizers.base import Optimizer
+from dlrun.optimizers.base import Optimizer as Optimizer
+from dlrun.optimizers.sgd import SGD
 from dlrun.registry import Registry
 
-OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", ())
+OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", (SGD,))

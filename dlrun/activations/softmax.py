@@ -1,0 +1,47 @@
+"""Softmax along the last axis."""
+
+from typing import ClassVar, Literal
+
+from dlrun.activations.base import Activation
+from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, real, shift
+from dlrun.kernels.math import exp
+
+
+@kernel
+def softmax_forward(x: In, y: Out, rows: Live, size: Size, width: Size, thread: Thread, threads: Threads):
+    """y = exp(x - max x) / sum exp(x - max x), over each `width` entries. Partition: samples."""
+    parts = size // width
+    for part in range(first_of(rows, thread, threads) * parts, last_of(rows, thread, threads) * parts):
+        z, p = shift(x, part * width), shift(y, part * width)
+        top = z[0]
+        for i in range(width):
+            top = max(top, z[i])
+        for i in range(width):
+            p[i] = exp(z[i] - top)
+        total = real(0)
+        for i in range(width):
+            total += p[i]
+        for i in range(width):
+            p[i] = p[i] / total
+
+
+@kernel
+def softmax_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, width: Size, thread: Thread, threads: Threads):
+    """dx = y * (dy - sum y * dy), over each `width` entries. Saves: y. Partition: samples."""
+    parts = size // width
+    for part in range(first_of(rows, thread, threads) * parts, last_of(rows, thread, threads) * parts):
+        y, g, out = shift(saved, part * width), shift(dy, part * width), shift(dx, part * width)
+        mean = real(0)
+        for i in range(width):
+            mean += y[i] * g[i]
+        for i in range(width):
+            out[i] = y[i] * (g[i] - mean)
+
+
+class Softmax(Activation):
+    """exp(x) over its sum along the last axis: probabilities of exclusive classes."""
+
+    type: Literal["softmax"] = "softmax"
+    forward = softmax_forward
+    backward = softmax_backward
+    along_last_axis: ClassVar[bool] = True

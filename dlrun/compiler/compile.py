@@ -1,0 +1,53 @@
+"""The compiler: one straight list of passes from a graph to a plan that is placed and verified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dlrun.compiler.graph import Graph, build_graph
+from dlrun.compiler.lower import Goal, Lowering
+from dlrun.compiler.passes.barriers import set_barriers
+from dlrun.compiler.passes.fuse import fuse_link, fuse_relu
+from dlrun.compiler.passes.place import place
+from dlrun.compiler.passes.verify import verify
+from dlrun.plan import Plan
+from dlrun.compiler.updates import UpdateRule
+from dlrun.data.signature import Signature
+from dlrun.errors import ConfigError, Path, Problem, ShapeError
+from dlrun.kernels.lang import Precision
+from dlrun.layers.base import Layer
+from dlrun.losses.base import Loss
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a plan is compiled from: layers with their places in the config, loss, and what the data look like."""
+
+    layers: Sequence[Layer]
+    paths: Sequence[Path]
+    signature: Signature
+    loss: Loss
+
+    def graph(self) -> Graph:
+        """Return a new graph. Raises ConfigError with every shape problem at its place."""
+        graph = build_graph(self.layers, self.paths, self.signature)
+        if not self.signature.targets:
+            return graph
+        try:
+            self.loss.check(graph.output.output_shape, self.signature.target)
+        except ShapeError as error:
+            raise ConfigError([Problem(("loss",), error.message, error.help)]) from error
+        return graph
+
+
+def compile_plan(model: Model, goal: Goal, updates: UpdateRule, precision: Precision, batch: int, threads: int, seed: int) -> Plan:  # fmt: skip
+    """Compile a model for steps of at most `batch` samples."""
+    graph = model.graph()
+    fuse_link(graph, model.loss)
+    fuse_relu(graph)
+    plan = Lowering(graph, model.signature, model.loss, updates, goal, precision, batch, seed).run()
+    place(plan, keep=goal.keep)
+    verify(plan)
+    set_barriers(plan, threads)
+    return plan

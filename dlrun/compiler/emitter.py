@@ -1,0 +1,191 @@
+"""What a layer, a loss or an optimizer sees of the compiler while it emits its kernel calls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from math import inf, prod
+from typing import TYPE_CHECKING
+
+from dlrun.plan import (
+    ROWS,
+    STEP,
+    Argument,
+    Buffer,
+    Call,
+    LiveValue,
+    Partition,
+    Phase,
+    Plan,
+    ScratchSize,
+    Update,
+)
+from dlrun.data.signature import Feature
+from dlrun.kernels.lang import KINDS, Kernel
+
+if TYPE_CHECKING:
+    from dlrun.compiler.graph import Node
+
+
+class Builder:
+    """Collects a plan's buffers and calls."""
+
+    def __init__(self, plan: Plan, seed: int) -> None:
+        self.plan = plan
+        self.seed = seed
+        self.node = ""
+        self.phase: Phase = "data"
+
+    def buffer(self, name: str, size: int, region: str = "work", dtype: str = "real", row_size: int | None = None, values: tuple[float, ...] | None = None) -> Buffer:  # fmt: skip
+        """Return the buffer of this name, made now if it doesn't exist."""
+        if name not in self.plan.buffers:
+            self.plan.buffers[name] = Buffer(name, size, region, dtype, row_size, values)  # type: ignore[arg-type]
+        return self.plan.buffers[name]
+
+    def rows_buffer(self, name: str, row_size: int, dtype: str = "real", region: str = "work") -> Buffer:
+        """Return a buffer with `row_size` entries for each sample."""
+        return self.buffer(name, row_size * self.plan.batch, region, dtype, row_size)
+
+    def constant(self, name: str, values: tuple[float, ...], dtype: str = "real") -> Buffer:
+        """Return a buffer that holds these values throughout."""
+        return self.buffer(name, len(values), "constant", dtype, values=values)
+
+    def zeros(self, size: int) -> Buffer:
+        """Return so many zeros or more, to start sums from."""
+        size = 1 << max(6, (size - 1).bit_length())
+        return self.constant(f"zeros/{size}", (0.0,) * size)
+
+    def call(self, kernel: Kernel, *, partition: Partition = "samples", flops: int = 0, **arguments: Argument) -> None:
+        """Add a call. Its arguments are the kernel's own names; each must be of the declared kind."""
+        check_arguments(kernel, arguments)
+        self.plan.calls.append(Call(kernel, arguments, partition, self.phase, self.node, flops))
+
+    def random_key(self, purpose: str) -> int:
+        """Return a 62-bit key for random numbers: a function of the run's seed, the node and the purpose."""
+        text = f"{self.seed}/{self.node}/{purpose}".encode()
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 2
+
+
+ACCEPTS: dict[str, tuple[type, ...]] = {
+    "Scratch": (ScratchSize,),
+    "Update": (Update,),
+    "Size": (int,),
+    "Number": (int, float),
+    "Live": (LiveValue,),
+}
+
+
+def check_arguments(kernel: Kernel, arguments: dict[str, Argument]) -> None:
+    """Raise TypeError unless the arguments are just those the kernel declares, each of its kind."""
+    declared = kernel.arguments
+    if set(arguments) != set(declared):
+        missing, unknown = set(declared) - set(arguments), set(arguments) - set(declared)
+        raise TypeError(f"call of {kernel.name}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+    for name, kind in declared.items():
+        value = arguments[name]
+        if not isinstance(value, ACCEPTS.get(kind.name, (Buffer,))):
+            raise TypeError(f"call of {kernel.name}: {name} must be a {kind.name}, got {value!r}")
+        if isinstance(value, Buffer) and KINDS[kind.name].dtype != value.dtype:
+            raise TypeError(f"call of {kernel.name}: {name} is {kind.dtype}, the buffer {value.name} {value.dtype}")
+
+
+class Emitter:
+    """One node's view of the builder: its inputs, output, variables, gradients."""
+
+    rows = ROWS
+    """Samples in the running step."""
+    step = STEP
+    """The running step's number since training began."""
+
+    def __init__(
+        self,
+        builder: Builder,
+        node: Node,
+        training: bool,
+        inputs: list[Buffer],
+        output: Buffer,
+        output_gradient: Buffer | None = None,
+        input_gradient: Callable[[int], Buffer | None] = lambda index: None,
+        update: Callable[[str], Update | None] = lambda variable: None,
+    ) -> None:
+        self.builder = builder
+        self.node = node
+        self.training = training
+        self.inputs = inputs
+        self.output = output
+        self._output_gradient = output_gradient
+        self._input_gradient = input_gradient
+        self._update = update
+        self.input_shapes = node.input_shapes
+        self.output_shape = node.output_shape
+        self.call = builder.call
+        self.zeros = builder.zeros
+        self.random_key = builder.random_key
+        self.batch = builder.plan.batch
+
+    @property
+    def input(self) -> Buffer:
+        """The first input: (rows, *input_shapes[0])."""
+        return self.inputs[0]
+
+    @property
+    def floor(self) -> float:
+        """What the output is cut off at below: 0 where a ReLU is fused into the layer, else -inf."""
+        return 0.0 if self.node.fused_relu else -inf
+
+    @property
+    def output_gradient(self) -> Buffer:
+        """The loss's gradient with respect to the output."""
+        if self._output_gradient is None:
+            raise ValueError(f"{self.node.name} has no gradient in this pass")
+        return self._output_gradient
+
+    def input_gradient(self, index: int = 0) -> Buffer | None:
+        """Return where an input's gradient is to be written, or None if nobody needs it."""
+        return self._input_gradient(index)
+
+    def variable(self, name: str) -> Buffer:
+        """Return a variable of the node."""
+        return self.builder.plan.buffers[f"{self.node.name}/{name}"]
+
+    def update(self, name: str) -> Update | None:
+        """Return what becomes of a variable's gradient, or None if the variable is frozen."""
+        return self._update(name)
+
+    def saved(self, name: str, row_size: int, dtype: str = "real") -> Buffer:
+        """Return a buffer per sample that lasts from the forward to the backward pass."""
+        return self.builder.rows_buffer(f"{self.node.name}/{name}", row_size, dtype)
+
+    def shared(self, name: str, size: int, dtype: str = "real") -> Buffer:
+        """Return a buffer of the whole batch: packed weights, statistics, partial sums."""
+        return self.builder.buffer(f"{self.node.name}/{name}", size, dtype=dtype)
+
+    def constant(self, name: str, values: tuple[float, ...], dtype: str = "real") -> Buffer:
+        """Return a buffer that holds these values throughout."""
+        return self.builder.constant(f"{self.node.name}/{name}", values, dtype)
+
+
+class LossEmitter:
+    """What a loss emits into: the network's output before the link, the targets, and where results go.
+
+    `output` (rows, *output_shape) holds logits where the loss has a link, else predictions. `losses` gets each
+    sample's loss (rows), `predictions` the output after the link (rows, *output_shape), `gradient` that of the mean
+    loss with respect to `output`, or is None. `weights` are the sample weights (rows).
+    """
+
+    rows = ROWS
+
+    def __init__(self, builder: Builder, output: Buffer, shape: tuple[int, ...], target: Buffer, feature: Feature, gradient: Buffer | None) -> None:  # fmt: skip
+        self.output, self.shape, self.target, self.feature, self.gradient = output, shape, target, feature, gradient
+        self.size = prod(shape)
+        self.call = builder.call
+        self.constant = builder.constant
+        self.losses = builder.rows_buffer("losses", 1)
+        self.predictions = builder.rows_buffer("predictions", self.size)
+        self.weights = builder.plan.buffers["sample_weights"]
+        self.unused = builder.rows_buffer("unused_gradient", self.size) if gradient is None else None
+
+    @property
+    def gradient_out(self) -> Buffer:
+        """Where a kernel that always writes the gradient may write it."""
+        return self.gradient or self.unused  # type: ignore[return-value]

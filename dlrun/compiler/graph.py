@@ -1,0 +1,143 @@
+"""Layers as nodes with shapes and variables: what a config's model means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dlrun.data.signature import Signature
+from dlrun.errors import ConfigError, Path, Problem, ShapeError
+from dlrun.layers.base import Layer, Shape
+from dlrun.layers.variable import Variable
+
+
+@dataclass(eq=False)
+class Node:
+    """One layer (or the activation that a layer names) with the shapes that flow in and out."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+    path: Path
+    variables: tuple[Variable, ...] = ()
+    fused_relu: bool = False
+    """Whether the layer's forward pass applies the ReLU that follows it; the ReLU's own is then left out."""
+    forward_elsewhere: bool = False
+    """Whether another node's forward pass computes this one's output."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the node's variables hold."""
+        return sum(_size(variable.shape) for variable in self.variables)
+
+
+def _size(shape: Shape) -> int:
+    size = 1
+    for extent in shape:
+        size *= extent
+    return size
+
+
+@dataclass(eq=False)
+class Graph:
+    """Nodes in an order in which each follows its inputs; the last is the network's output."""
+
+    inputs: dict[str, Shape]
+    nodes: dict[str, Node] = field(default_factory=dict)
+
+    @property
+    def output(self) -> Node:
+        """The last node."""
+        return list(self.nodes.values())[-1]
+
+    def shape_of(self, name: str) -> Shape:
+        """Return the shape of a data input or of a node's output."""
+        return self.nodes[name].output_shape if name in self.nodes else self.inputs[name]
+
+    def consumers(self, name: str) -> list[Node]:
+        """Return the nodes that take this output."""
+        return [node for node in self.nodes.values() if name in node.inputs]
+
+
+def build_graph(layers: Sequence[Layer], paths: Sequence[Path], signature: Signature) -> Graph:
+    """Return the graph of a model. Raises ConfigError with every layer's shape problem, each at its place.
+
+    `paths` gives each layer's place in the config. A layer that fails hides the ones that depend on it.
+    """
+    graph = Graph({name: feature.shape for name, feature in signature.inputs.items()})
+    names = node_names(layers)
+    problems: list[Problem] = []
+    aliases: dict[str, str] = {}
+    broken: set[str] = set()
+    previous: str | None = next(iter(graph.inputs))
+    for layer, path, name in zip(layers, paths, names, strict=True):
+        inputs = tuple(aliases.get(i, i) for i in layer.inputs) if layer.inputs is not None else (aliases.get(previous, previous),)
+        previous = name
+        if broken.intersection(inputs):
+            broken.add(name)
+            continue
+        try:
+            aliases[name] = _add_layer(graph, layer, name, inputs, path)
+        except ShapeError as error:
+            broken.add(name)
+            place = (*path, error.field) if error.field else path
+            problems.append(Problem(place, f"{_dotted(place)}: {error.message}", error.help))
+    if problems:
+        raise ConfigError(problems)
+    return graph
+
+
+def node_names(layers: Sequence[Layer]) -> list[str]:
+    """Return each layer's name: its own, or its type with a number that counts layers of this type."""
+    taken = {layer.name for layer in layers if layer.name}
+    counts: dict[str, int] = {}
+    result = []
+    for layer in layers:
+        name = layer.name
+        while name is None or (layer.name is None and name in taken):
+            counts[layer.type] = counts.get(layer.type, 0) + 1
+            name = f"{layer.type}_{counts[layer.type]}"
+        result.append(name)
+    return result
+
+
+def _add_layer(graph: Graph, layer: Layer, name: str, inputs: tuple[str, ...], path: Path) -> str:
+    """Add a layer's node, and one for the activation it names; return the name of the last."""
+    for source in inputs:
+        if source not in graph.nodes and source not in graph.inputs:
+            known = ", ".join([*graph.inputs, *graph.nodes])
+            raise ShapeError(f"no layer or data input named {source!r} comes before it", "inputs", f"one of: {known}")
+    least, most = layer.number_of_inputs
+    if len(inputs) < least or (most is not None and len(inputs) > most):
+        wanted = f"{least} input{'s' * (least != 1)}" if least == most else f"{least} or more inputs"
+        raise ShapeError(f"{layer.type} takes {wanted}, got {len(inputs)}", "inputs" if layer.inputs else None)
+    shapes = tuple(graph.shape_of(source) for source in inputs)
+    output = layer.output_shape(*shapes)
+    if any(extent < 1 for extent in output):
+        raise ShapeError(f"nothing is left of the input {shapes[0]}: the output would have shape {output}")
+    graph.nodes[name] = Node(name, layer, inputs, shapes, output, path, layer.variables(*shapes))
+    follower = layer.followed_by()
+    if follower is None:
+        return name
+    activated = f"{name}/{follower.name}"
+    graph.nodes[activated] = Node(activated, follower, (name,), (output,), follower.output_shape(output), path)
+    return activated
+
+
+def _dotted(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def parameter_count(graph: Graph) -> Mapping[str, int]:
+    """Return how many trainable and other numbers the network's variables hold."""
+    counts = {"trainable": 0, "frozen": 0}
+    for node in graph.nodes.values():
+        for variable in node.variables:
+            key = "trainable" if variable.trainable and node.layer.trainable else "frozen"
+            counts[key] += _size(variable.shape)
+    return counts

@@ -1,0 +1,185 @@
+"""From a graph to a plan's calls: data, forward, loss, backward, updates, in this order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from dlrun.compiler.data_calls import emit_inputs, emit_targets, emit_weights
+from dlrun.compiler.emitter import Builder, Emitter, LossEmitter
+from dlrun.compiler.graph import Graph, Node
+from dlrun.plan import FIRST, ROWS, Buffer, Plan, Update
+from dlrun.compiler.updates import UpdateRule
+from dlrun.data.signature import Signature
+from dlrun.kernels.elementwise import accumulate, check_losses, copy
+from dlrun.kernels.gather import collect
+from dlrun.kernels.lang import Precision
+from dlrun.losses.base import Loss
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a plan is for: training (with dropout, batch statistics, gradients), or inference, with or without a loss.
+
+    `gradients` without `updates` leaves the gradients in buffers named "gradient/VARIABLE", for checks.
+    `input_gradients` asks for the gradients of the data inputs too. `keep` gives every value bytes of its own, so
+    that it can be looked at after the step. `collect` brings losses and predictions out, sample by sample.
+    """
+
+    training: bool = False
+    loss: bool = True
+    gradients: bool = False
+    input_gradients: bool = False
+    keep: bool = False
+    collect: bool = True
+    weighted: bool = False
+
+
+class Lowering:
+    """Walks the graph forward and back, and gives every value and gradient its buffer."""
+
+    def __init__(self, graph: Graph, signature: Signature, loss: Loss | None, updates: UpdateRule, goal: Goal, precision: Precision, batch: int, seed: int) -> None:  # fmt: skip
+        self.graph, self.signature, self.loss, self.updates, self.goal = graph, signature, loss, updates, goal
+        self.plan = Plan(precision, batch, [], {})
+        self.builder = Builder(self.plan, seed)
+        self.values: dict[str, Buffer] = {}
+        self.gradients: dict[str, Buffer] = {}
+        self.wanted = self._nodes_that_need_gradients()
+
+    def run(self) -> Plan:
+        """Return the plan, not yet placed."""
+        self._make_variables()
+        self._enter("data", "data")
+        for name, feature in self.signature.inputs.items():
+            self.values[name] = emit_inputs(self.builder, feature)
+        self._forward()
+        if self.loss is not None and self.goal.loss:
+            self._loss()
+        if self.goal.gradients:
+            self._backward()
+            self._enter("update", "update")
+            self.updates.emit_rest(self.builder)
+        return self.plan
+
+    def _enter(self, phase: str, node: str) -> None:
+        self.builder.phase, self.builder.node = phase, node  # type: ignore[assignment]
+
+    def _make_variables(self) -> None:
+        for node in self.graph.nodes.values():
+            for variable in node.variables:
+                self.builder.buffer(f"{node.name}/{variable.name}", prod(variable.shape), "weights")
+
+    def _forward(self) -> None:
+        for node in self.graph.nodes.values():
+            self._enter("forward", node.name)
+            inputs = [self.values[name] for name in node.inputs]
+            output = self.values[node.name] = self._output_of(node)
+            if not (node.layer.is_alias or node.forward_elsewhere):
+                node.layer.forward(Emitter(self.builder, node, self.goal.training, inputs, output))
+
+    def _output_of(self, node: Node) -> Buffer:
+        if node.layer.is_alias or (node.layer.is_in_place and self._may_overwrite(node.inputs[0])):
+            return self.values[node.inputs[0]]
+        return self.builder.rows_buffer(f"{node.name}/output", prod(node.output_shape))
+
+    def _may_overwrite(self, name: str) -> bool:
+        """Return whether nobody but its one consumer will read this value again."""
+        if len(self.graph.consumers(name)) != 1 or name in self.graph.inputs:
+            return False
+        node = self.graph.nodes[name]
+        if node.layer.is_alias:
+            return self._may_overwrite(node.inputs[0])
+        return not node.layer.reads_output
+
+    def _loss(self) -> None:
+        assert self.loss is not None
+        self._enter("data", "data")
+        emit_weights(self.builder, self.goal.weighted)
+        targets = {name: emit_targets(self.builder, feature) for name, feature in self.signature.targets.items()}
+        self._enter("loss", self.loss.type)
+        output = self.graph.output
+        gradient = self._gradient_buffer(output.name) if self.goal.gradients else None
+        self.loss.lower(
+            LossEmitter(
+                self.builder, self.values[output.name], output.output_shape, next(iter(targets.values())),
+                self.signature.target, gradient,
+            )
+        )  # fmt: skip
+        self._check_and_collect(prod(output.output_shape))
+
+    def _check_and_collect(self, size: int) -> None:
+        buffers = self.plan.buffers
+        if self.goal.gradients:
+            self.builder.call(check_losses, partition="split", losses=buffers["losses"], rows=ROWS)
+        if self.goal.collect:
+            self._enter("collect", "collect")
+            for name, count in (("losses", 1), ("predictions", size)):
+                out = self.builder.buffer(f"out/{name}", 0, "data", "float32")
+                self.builder.call(collect, x=buffers[name], out=out, first=FIRST, rows=ROWS, size=count)
+
+    def _nodes_that_need_gradients(self) -> set[str]:
+        """Return the values through which a trainable variable (or a data input, if asked) reaches the loss."""
+        wanted = set(self.graph.inputs) if self.goal.input_gradients else set()
+        for node in self.graph.nodes.values():
+            trains = node.layer.trainable and any(variable.trainable for variable in node.variables)
+            if trains or wanted.intersection(node.inputs):
+                wanted.add(node.name)
+        return wanted
+
+    def _gradient_buffer(self, name: str) -> Buffer:
+        if name not in self.gradients:
+            self.gradients[name] = self.builder.rows_buffer(f"{name}/gradient", prod(self.graph.shape_of(name)))
+        return self.gradients[name]
+
+    def _backward(self) -> None:
+        for node in reversed(self.graph.nodes.values()):
+            if node.name in self.wanted and node.name in self.gradients:
+                self._enter("backward", node.name)
+                self._backward_of(node)
+
+    def _backward_of(self, node: Node) -> None:
+        gradient = self.gradients[node.name]
+        if (node.layer.is_alias or node.layer.is_in_place) and self._pass_through(node, gradient):
+            if node.layer.is_in_place:
+                node.layer.backward(self._emitter(node, gradient, {0: gradient}))
+            return
+        shared: list[tuple[Buffer, Buffer, int]] = []
+        targets: dict[int, Buffer | None] = {}
+        for index, name in enumerate(node.inputs):
+            if name not in self.wanted:
+                targets[index] = None
+            elif name in self.gradients:
+                part = self.builder.rows_buffer(f"{node.name}/gradient_of_{index}", prod(node.input_shapes[index]))
+                targets[index] = part
+                shared.append((self.gradients[name], part, prod(node.input_shapes[index])))
+            else:
+                targets[index] = self._gradient_buffer(name)
+        if node.layer.is_alias:
+            target = targets[0]
+            assert target is not None
+            self.builder.call(copy, x=gradient, y=target, rows=ROWS, size=prod(node.output_shape))
+        else:
+            node.layer.backward(self._emitter(node, gradient, targets))
+        for total, part, size in shared:
+            self.builder.call(accumulate, x=part, y=total, rows=ROWS, size=size)
+
+    def _pass_through(self, node: Node, gradient: Buffer) -> bool:
+        """Let the input's gradient use the output's buffer where the input has no other consumer."""
+        name = node.inputs[0]
+        if name not in self.wanted:
+            return node.layer.is_alias
+        if len(self.graph.consumers(name)) != 1:
+            return False
+        self.gradients[name] = gradient
+        return True
+
+    def _emitter(self, node: Node, gradient: Buffer, targets: dict[int, Buffer | None]) -> Emitter:
+        inputs = [self.values[name] for name in node.inputs]
+
+        def update(variable: str) -> Update | None:
+            found = next(v for v in node.variables if v.name == variable)
+            if not (found.trainable and node.layer.trainable):
+                return None
+            return self.updates.update_of(self.builder, node, found)
+
+        return Emitter(self.builder, node, True, inputs, self.values[node.name], gradient, targets.get, update)

@@ -1,0 +1,38 @@
+"""Sets barriers: all threads meet before a call that touches memory another thread's earlier call may be using."""
+
+from __future__ import annotations
+
+from dlrun.plan import CHUNKS, Call, Effect, Plan, effects
+
+
+def set_barriers(plan: Plan, threads: int) -> None:
+    """Mark the calls that need a barrier before them; run after `place`, for a given number of threads.
+
+    Two accesses need one between them if one of them writes, their bytes overlap, and it isn't certain that each
+    thread touches only what itself touched: the same buffer, shared out by samples in both calls.
+    """
+    since: list[tuple[Call, list[Effect]]] = []
+    for call in plan.calls:
+        mine = list(effects(call))
+        call.barrier = any(_conflict(plan, threads, before, call, a, b) for before, all_of in since for a in all_of for b in mine)
+        if call.barrier:
+            since.clear()
+        since.append((call, mine))
+
+
+def _conflict(plan: Plan, threads: int, first: Call, second: Call, a: Effect, b: Effect) -> bool:
+    if a.access == b.access == "read" or a.buffer.region != b.buffer.region or a.buffer.region == "data":
+        return False
+    if first.partition == second.partition == "one" or threads == 1:
+        return False
+    if a.buffer is not b.buffer:
+        a_end = a.buffer.offset + a.buffer.bytes(plan.precision)
+        b_end = b.buffer.offset + b.buffer.bytes(plan.precision)
+        return a.buffer.offset < b_end and b.buffer.offset < a_end
+    by_samples = _by_samples(first, threads) and _by_samples(second, threads)
+    return not (by_samples and a.buffer.row_size is not None)
+
+
+def _by_samples(call: Call, threads: int) -> bool:
+    """Return whether each thread has the samples [rows * t / threads, rows * (t + 1) / threads) of this call."""
+    return call.partition == "samples" or (call.partition == "chunks" and CHUNKS % threads == 0)

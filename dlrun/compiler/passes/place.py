@@ -1,0 +1,62 @@
+"""Gives every buffer its offset in its region's arena; buffers whose lives don't overlap share bytes."""
+
+from __future__ import annotations
+
+from dlrun.plan import Buffer, Plan, effects
+
+ALIGNMENT = 128
+SLACK = 128
+"""Bytes after an arena's end that a tile may read (and ignore)."""
+REUSE_FROM = 16 * 1024 * 1024
+"""Below this total, sharing saves nothing worth a barrier."""
+
+
+def place(plan: Plan, keep: bool = False) -> None:
+    """Set the buffers' offsets. With `keep`, no two share bytes, so that every value can be looked at afterwards."""
+    for region in ("weights", "optimizer", "constant"):
+        plan.arena_bytes[region] = _pack(plan, plan.region(region)) + SLACK
+    work = plan.region("work")
+    total = _pack(plan, work)
+    if not keep and total > REUSE_FROM:
+        total = _share(plan, work)
+    plan.arena_bytes["work"] = total + SLACK
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _pack(plan: Plan, buffers: list[Buffer]) -> int:
+    """Place buffers one after the other; return the end."""
+    end = 0
+    for buffer in buffers:
+        buffer.offset = end
+        end += _aligned(buffer.bytes(plan.precision))
+    return end
+
+
+def _share(plan: Plan, buffers: list[Buffer]) -> int:
+    """Place the largest first, each at the lowest offset where it meets no buffer that lives at the same time."""
+    lives = lifetimes(plan)
+    placed: list[Buffer] = []
+    for buffer in sorted(buffers, key=lambda b: -b.bytes(plan.precision)):
+        first, last = lives.get(buffer, (0, len(plan.calls)))
+        size, offset = _aligned(buffer.bytes(plan.precision)), 0
+        rivals = [b for b in placed if lives.get(b, (0, len(plan.calls)))[0] <= last and first <= lives.get(b, (0, len(plan.calls)))[1]]
+        for rival in sorted(rivals, key=lambda b: b.offset):
+            if offset + size <= rival.offset:
+                break
+            offset = max(offset, rival.offset + _aligned(rival.bytes(plan.precision)))
+        buffer.offset = offset
+        placed.append(buffer)
+    return max((b.offset + _aligned(b.bytes(plan.precision)) for b in buffers), default=0)
+
+
+def lifetimes(plan: Plan) -> dict[Buffer, tuple[int, int]]:
+    """Return the first and the last call that touches each buffer."""
+    lives: dict[Buffer, tuple[int, int]] = {}
+    for index, call in enumerate(plan.calls):
+        for effect in effects(call):
+            first, _ = lives.get(effect.buffer, (index, index))
+            lives[effect.buffer] = (first, index)
+    return lives

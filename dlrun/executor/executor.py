@@ -1,0 +1,184 @@
+"""Runs a plan: gives buffers their memory, binds data, starts the threads, and lets the caller look and stop."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlrun.plan import LIVE_WORDS, Argument, Buffer, LiveValue, Plan, ScratchSize, Step, Update
+from dlrun.executor.run_loop import CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
+from dlrun.kernels.lang import Kernel, Scratch
+from dlrun.kernels.store import load_kernels
+
+Array = np.ndarray[Any, np.dtype[Any]]
+ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 4)
+ALIGNMENT = 4096
+SCALARS = 16
+"""How many numbers an optimizer may have for each step."""
+POLL_SECONDS = 0.05
+
+
+def aligned_zeros(size: int) -> Array:
+    """Return zeroed bytes that start at a page."""
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of steps ended: steps finished, and FINISHED, STOPPED, or the status of the kernel that refused."""
+
+    steps: int
+    status: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps were done."""
+        return self.status == FINISHED
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop was asked for."""
+        return self.status == STOPPED
+
+
+class Executor:
+    """A plan with its memory.
+
+    `data` gives the arrays that the plan's data buffers stand for, C-contiguous and of the buffers' dtypes. `weights`
+    is another executor of the same network whose weights this one shares. `progress` is told of kernels that have
+    to be compiled (name, done, total).
+    """
+
+    def __init__(self, plan: Plan, threads: int, data: Mapping[str, Array], weights: Executor | None = None, progress: Callable[[str, int, int], None] | None = None) -> None:  # fmt: skip
+        self.plan, self.threads = plan, threads
+        self.addresses = load_kernels([*plan.kernels, run_steps], plan.precision, progress)
+        self.arenas = {region: aligned_zeros(size) for region, size in plan.arena_bytes.items()}
+        if weights is not None:
+            self.arenas["weights"] = weights.arenas["weights"]
+        self.data = dict(data)
+        self._live = np.zeros(LIVE_WORDS + 8, np.int64)
+        self._scalars = self.data.setdefault("scalars", np.zeros(SCALARS, np.float64))
+        self._control = aligned_zeros(CONTROL_BYTES).view(np.int64)
+        self._blocks: list[Array] = []
+        self._fill_constants()
+        self._place_scratch()
+        self._program = self._build_program()
+
+    def array(self, name: str) -> Array:
+        """Return a view of a buffer: flat, of its dtype."""
+        buffer = self.plan.buffers[name]
+        if buffer.region == "data":
+            return self.data[name].reshape(-1)
+        dtype = self.plan.precision if buffer.dtype == "real" else buffer.dtype
+        raw = self.arenas[buffer.region][buffer.offset : buffer.offset + buffer.bytes(self.plan.precision)]
+        return raw.view(dtype)
+
+    def run(self, table: Array, scalars: Array, poll: Callable[[int], None] | None = None) -> Outcome:
+        """Run a step for each row of `table` (steps, live values) with that row of `scalars` (steps, k).
+
+        `poll(steps done)` is called now and then while the threads work; an exception it raises (KeyboardInterrupt
+        among them) stops the run at the step's end and is raised again then.
+        """
+        table = np.ascontiguousarray(table, np.int64)
+        scalars = np.ascontiguousarray(scalars, np.float64)
+        assert table.shape[0] == scalars.shape[0]
+        assert table.shape[1] <= LIVE_WORDS
+        assert scalars.shape[1] <= SCALARS
+        self._control[STOP // 8] = self._control[DONE // 8] = 0
+        self._control[2:] = 0
+        block = self._block_of(
+            run_steps,
+            program=self._program.ctypes.data, calls=len(self.plan.calls), table=table.ctypes.data, steps=len(table),
+            live=self._live.ctypes.data, words=table.shape[1], scalar_table=scalars.ctypes.data,
+            scalars=self._scalars.ctypes.data, scalar_count=scalars.shape[1], control=self._control.ctypes.data,
+        )  # fmt: skip
+        statuses = self._run_threads(block, poll)
+        return Outcome(int(self._control[DONE // 8]), statuses[0])
+
+    def stop(self) -> None:
+        """Ask the running steps to end at the current step's end."""
+        self._control[STOP // 8] = 1
+
+    def _run_threads(self, block: Array, poll: Callable[[int], None] | None) -> list[int]:
+        function = ENTRY(self.addresses[run_steps])
+        statuses = [0] * self.threads
+
+        def work(thread: int) -> None:
+            result = np.zeros(2, np.int64)
+            function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, thread, self.threads, 0)
+            statuses[thread] = int(result[0])
+
+        workers = [threading.Thread(target=work, args=(thread,), daemon=True) for thread in range(self.threads)]
+        for worker in workers:
+            worker.start()
+        raised: BaseException | None = None
+        while any(worker.is_alive() for worker in workers):
+            try:
+                for worker in workers:
+                    worker.join(POLL_SECONDS)
+                if poll and raised is None:
+                    poll(int(self._control[DONE // 8]))
+            except BaseException as error:
+                raised = raised or error
+                self.stop()
+        if raised is not None:
+            raise raised
+        return statuses
+
+    def _fill_constants(self) -> None:
+        for buffer in self.plan.region("constant"):
+            if buffer.values is not None:
+                self.array(buffer.name)[:] = buffer.values
+
+    def _place_scratch(self) -> None:
+        sizes = [a.size for call in self.plan.calls for a in call.arguments.values() if isinstance(a, ScratchSize)]
+        item = 4 if self.plan.precision == "float32" else 8
+        self._scratch_stride = -(-(max(sizes, default=0) * item + 256) // 4096) * 4096 + 128
+        self._scratch = aligned_zeros(self._scratch_stride * self.threads)
+
+    def _build_program(self) -> Array:
+        rows = [
+            (self.addresses[call.kernel], self._block(call).ctypes.data, int(call.barrier)) for call in self.plan.calls
+        ]
+        return np.array(rows, np.int64).reshape(-1, 3)
+
+    def _block(self, step: Step) -> Array:
+        return self._block_of(step.kernel, **step.arguments)
+
+    def _block_of(self, kernel: Kernel, **arguments: Argument) -> Array:
+        """Return a kernel's argument block: a word for each argument (two for scratch)."""
+        slots = kernel.slots
+        block = np.zeros(max(len(slots) + 1, 1) + 8, np.int64)
+        for name, kind in kernel.arguments.items():
+            value, slot = arguments[name], slots[name]
+            if kind is Scratch:
+                block[slot : slot + 2] = self._scratch.ctypes.data, self._scratch_stride
+            elif kind.name == "Number":
+                block[slot : slot + 1].view(np.float64)[0] = value
+            else:
+                block[slot] = self._word(value)
+        self._blocks.append(block)
+        return block
+
+    def _word(self, value: Argument) -> int:
+        if isinstance(value, Buffer):
+            if value.region == "data":
+                return int(self.data[value.name].ctypes.data)
+            return int(self.arenas[value.region].ctypes.data) + value.offset
+        if isinstance(value, LiveValue):
+            return int(self._live.ctypes.data) + 8 * value.word
+        if isinstance(value, Update):
+            words = [len(value.steps)]
+            for step in value.steps:
+                words += [self.addresses[step.kernel], int(self._block(step).ctypes.data)]
+            chain = np.array(words, np.int64)
+            self._blocks.append(chain)
+            return int(chain.ctypes.data)
+        return int(value)  # type: ignore[call-overload, no-any-return]

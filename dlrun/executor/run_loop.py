@@ -1,0 +1,77 @@
+"""The loop that every thread runs: steps, and in each step the plan's calls, without entering Python."""
+
+from dlrun.kernels.lang import (
+    InDouble,
+    InLong,
+    OutDouble,
+    OutLong,
+    Size,
+    Thread,
+    Threads,
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    call_kernel,
+    flush_denormals,
+    helper,
+    kernel,
+    spin_pause,
+    yield_thread,
+)
+
+SPINS = 2000
+"""Looks at a barrier before a thread gives way: about 10 us, the cost of a system call or two."""
+STOP, DONE, ARRIVED, GENERATION = 0, 64, 128, 192
+"""Byte offsets in the control block: each word has a cache line of its own."""
+CONTROL_BYTES = 256
+FINISHED, STOPPED = 0, -1
+
+
+@helper
+def barrier(control, threads):  # type: ignore[no-untyped-def]
+    """Wait until all threads are here. Spins briefly, then gives way, so that a full machine loses no time slices."""
+    if threads == 1:
+        return
+    generation = atomic_load(control + GENERATION)
+    if atomic_add(control + ARRIVED, 1) == threads - 1:
+        atomic_add(control + ARRIVED, -threads)
+        atomic_add(control + GENERATION, 1)
+    else:
+        spins = 0
+        while atomic_load(control + GENERATION) == generation:
+            spins += 1
+            if spins < SPINS:
+                spin_pause()
+            else:
+                yield_thread()
+
+
+@kernel
+def run_steps(program: InLong, calls: Size, table: InLong, steps: Size, live: OutLong, words: Size, scalar_table: InDouble, scalars: OutDouble, scalar_count: Size, control: Size, thread: Thread, threads: Threads) -> int:  # fmt: skip
+    """Run steps until all are done, a stop is asked for, or a kernel returns a status that isn't 0.
+
+    program (calls, 3): function, argument block, whether a barrier stands before it. table (steps, words): the live
+    values of each step. scalar_table (steps, scalar_count): the optimizer's. Word STOP of `control` asks for a stop
+    at the next step's start; word DONE counts the finished steps. Returns FINISHED, STOPPED, or the kernel's status.
+    """
+    flush_denormals()
+    for step in range(steps):
+        if thread == 0:
+            for i in range(words):
+                live[i] = table[step * words + i]
+            live[words] = atomic_load(control + STOP)
+            for i in range(scalar_count):
+                scalars[i] = scalar_table[step * scalar_count + i]
+        barrier(control, threads)
+        if live[words] != 0:
+            return STOPPED
+        for i in range(calls):
+            if program[3 * i + 2] != 0:
+                barrier(control, threads)
+            status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
+            if status != 0:
+                return status
+        barrier(control, threads)
+        if thread == 0:
+            atomic_store(control + DONE, step + 1)
+    return FINISHED

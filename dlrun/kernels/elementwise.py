@@ -1,0 +1,30 @@
+"""Kernels over the entries of sample-wise buffers that no single layer owns."""
+
+from dlrun.kernels.lang import In, InOut, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, real
+
+
+@kernel
+def copy(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+    """y = x. Shapes: x, y (rows, size). Partition: samples."""
+    for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
+        y[i] = x[i]
+
+
+@kernel
+def accumulate(x: In, y: InOut, rows: Live, size: Size, thread: Thread, threads: Threads):
+    """y = y + x. Shapes: x, y (rows, size). Partition: samples."""
+    for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
+        y[i] += x[i]
+
+
+@kernel
+def check_losses(losses: In, rows: Live) -> int:
+    """Return 1 if a loss of the step is NaN or infinite, else 0: every thread reads all, so all come to the same.
+
+    Shapes: losses (rows). Stands after a barrier and before the first update, so a bad step changes no weight.
+    """
+    bad = 0
+    for n in range(rows):
+        if not (losses[n] - losses[n] == real(0)):
+            bad = 1
+    return bad

@@ -1,0 +1,83 @@
+"""Kernels between the data set and a step: rows in, by the epoch's order; results out.
+
+    y[n, i] = data[order[first + n], i] * scale[i % channels] + offset[i % channels]
+
+Shapes: data (all rows, size) as stored, order (epoch's rows), y (rows, size), scale and offset (channels).
+Partition: samples, so that a sample's first reader is the thread that will use it.
+"""
+
+from dlrun.kernels.lang import (
+    In,
+    InBytes,
+    InDouble,
+    InFloat,
+    InInt,
+    InLong,
+    Live,
+    Out,
+    OutFloat,
+    OutInt,
+    Size,
+    Thread,
+    Threads,
+    first_of,
+    helper,
+    kernel,
+    last_of,
+    real,
+    shift,
+)
+
+
+@helper
+def gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads):  # type: ignore[no-untyped-def]
+    """Gather, convert and scale this thread's rows."""
+    for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        x, out = shift(data, order[first + n] * size), shift(y, n * size)
+        if channels == 1:
+            s, o = scale[0], offset[0]
+            for i in range(size):
+                out[i] = real(x[i]) * s + o
+        else:
+            for i in range(0, size, channels):
+                for c in range(channels):
+                    out[i + c] = real(x[i + c]) * scale[c] + offset[c]
+
+
+@kernel
+def gather_bytes(data: InBytes, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+    """Gather rows of uint8."""
+    gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
+
+
+@kernel
+def gather_floats(data: InFloat, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+    """Gather rows of float32."""
+    gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
+
+
+@kernel
+def gather_doubles(data: InDouble, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+    """Gather rows of float64."""
+    gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
+
+
+@kernel
+def gather_labels_as_reals(data: InInt, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+    """Gather rows of int32 as reals."""
+    gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
+
+
+@kernel
+def gather_labels(data: InInt, order: InLong, y: OutInt, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+    """Gather rows of int32 as they are."""
+    for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        for i in range(size):
+            y[n * size + i] = data[order[first + n] * size + i]
+
+
+@kernel
+def collect(x: In, out: OutFloat, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):
+    """Write the step's results to their place in the epoch: out[first + n, i] = x[n, i] as float32."""
+    for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
+        out[first * size + i] = x[i]

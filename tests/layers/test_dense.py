@@ -1,0 +1,43 @@
+"""The dense layer against a plain loop, central differences, and itself on other threads."""
+
+import numpy as np
+import pytest
+
+from dlrun.layers import Dense
+from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
+
+
+def dense_loop(x, w, b):
+    y = np.zeros((len(x), w.shape[1]))
+    for n in range(len(x)):
+        for o in range(w.shape[1]):
+            total = b[o]
+            for i in range(w.shape[0]):
+                total += x[n, i] * w[i, o]
+            y[n, o] = total
+    return y
+
+
+@pytest.mark.parametrize(("rows", "features", "units"), [(1, 1, 1), (2, 3, 5), (7, 13, 17), (13, 31, 10), (9, 300, 33)])
+def test_forward_is_the_plain_loop(rows, features, units):
+    x = np.random.default_rng(1).standard_normal((rows, features))
+    network = Network([Dense(units=units, bias_initializer="random_normal")], x)
+    result = network.run()
+    expected = dense_loop(x, result.variables["dense_1/kernel"], result.variables["dense_1/bias"])
+    np.testing.assert_allclose(result.outputs, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("rows", "features", "units"), [(1, 1, 1), (3, 7, 5), (5, 14, 19)])
+def test_gradients_are_central_differences(rows, features, units):
+    x = np.random.default_rng(2).standard_normal((rows, features))
+    check_gradients(Network([Dense(units=units, activation="relu"), Dense(units=3)], x))
+
+
+def test_bits_do_not_depend_on_threads():
+    x = np.random.default_rng(3).standard_normal((11, 700))
+    same_bits_on_threads([Dense(units=150, activation="relu"), Dense(units=10)], x)
+
+
+def test_a_batch_equals_its_samples():
+    x = np.random.default_rng(4).standard_normal((5, 600))
+    batch_equals_samples([Dense(units=140, activation="relu"), Dense(units=7)], x)
