@@ -1,1 +1,1 @@
-
+"""The config language: YAML files and overrides to a validated RunConfig, and back."""

@@ -1,0 +1,79 @@
+"""The names of layers: unique, and every reference meets one. Checked on the tree, so that faulty layers take part."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from dlrun.config.node import Node
+from dlrun.config.problems import path_text, suggestion
+from dlrun.errors import Path, Problem
+
+
+def names_of(layers: Sequence[Node]) -> list[str]:
+    """Return every layer's name: its own, or its type with a number that counts the layers of this type."""
+    own = [_text(layer.get("name")) for layer in layers]
+    taken = set(own)
+    counts: dict[str, int] = {}
+    names = []
+    for layer, name in zip(layers, own, strict=True):
+        kind = _text(layer.get("type")) or "layer"
+        while name is None:
+            counts[kind] = counts.get(kind, 0) + 1
+            automatic = f"{kind}_{counts[kind]}"
+            name = None if automatic in taken else automatic
+        names.append(name)
+    return names
+
+
+def _text(node: Node | None) -> str | None:
+    return node.value if node is not None and isinstance(node.value, str) else None
+
+
+def reference_problems(layers: Sequence[Node], data_inputs: Collection[str] | None) -> list[Problem]:
+    """Return duplicate names, and `inputs` that name nothing or something that comes later.
+
+    `layers` are written out, repeats and all. `data_inputs` are the names of the data's inputs, or None where only
+    the data itself knows them: names that could be theirs are then left to the compiler.
+    """
+    problems: list[Problem] = []
+    earlier: dict[str, Path] = {}
+    names = names_of(layers)
+    for layer, name in zip(layers, names, strict=True):
+        problems += _input_problems(layer, earlier, names, data_inputs)
+        place = (*layer.path, "name")
+        if name in earlier:
+            message = f"{path_text(layer.path)}: another layer is named '{name}'"
+            problems.append(Problem(place, message, f"it is {path_text(earlier[name])}"))
+        elif name in (data_inputs or ()):
+            problems.append(Problem(place, f"{path_text(layer.path)}: an input of the data is named '{name}'"))
+        earlier.setdefault(name, layer.path)
+    return problems
+
+
+def _input_problems(
+    layer: Node, earlier: Collection[str], everywhere: Collection[str], data_inputs: Collection[str] | None
+) -> list[Problem]:
+    problems: list[Problem] = []
+    inputs = layer.get("inputs")
+    for item in inputs.items if inputs else ():
+        name = item.value
+        if not isinstance(name, str) or name in earlier or name in (data_inputs or ()):
+            continue
+        text = path_text(item.path)
+        if name in everywhere:
+            message = f"{text}: the layer '{name}' doesn't come before this one"
+            problems.append(Problem(item.path, message, "a layer takes the outputs of layers before it"))
+        elif data_inputs is not None:
+            message = f"{text}: no layer and no input of the data is named '{name}'"
+            problems.append(Problem(item.path, message, suggestion(name, {*earlier, *data_inputs})))
+    return problems
+
+
+def frozen_problems(names: Node | None, layers: Sequence[Node]) -> list[Problem]:
+    """Return the names in a list of layers' names that no layer has."""
+    known = set(names_of(layers))
+    return [
+        Problem(item.path, f"{path_text(item.path)}: no layer is named '{item.value}'", suggestion(item.value, known))
+        for item in (names.items if names else ())
+        if isinstance(item.value, str) and item.value not in known
+    ]
