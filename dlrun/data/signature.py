@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 Kind = Literal["image", "numbers", "category", "labels", "sequence"]
 
@@ -18,7 +23,9 @@ class Feature:
     The executor turns what is stored into the real type of the run as `stored * scale + offset`, where both are
     one number or one number per entry of the last axis; so images stay uint8 in memory and rescaling costs nothing.
     `classes` are the names behind class indices, in index order, for kinds "category" and "labels".
-    `inverse` turns predictions back to the data's units, real = prediction * inverse[0] + inverse[1] (targets only).
+    `inverse` turns predictions back to the data's units, real = prediction * inverse[0] + inverse[1] (targets only);
+    each is one number, or one per entry of the last axis. With `inverse_exponential`, exp(real) - 1 comes after it.
+    `to_units` does both.
     """
 
     name: str
@@ -29,7 +36,15 @@ class Feature:
     columns: tuple[str, ...] | None = None
     scale: tuple[float, ...] = (1.0,)
     offset: tuple[float, ...] = (0.0,)
-    inverse: tuple[float, float] = (1.0, 0.0)
+    inverse: tuple[float | tuple[float, ...], float | tuple[float, ...]] = (1.0, 0.0)
+    inverse_exponential: bool = False
+
+    def to_units(self, predictions: Array) -> Array:
+        """Predictions of a target of numbers, (rows, *shape), in the data's own units, float64."""
+        import numpy as np
+
+        values: Array = np.asarray(predictions, np.float64) * np.asarray(self.inverse[0]) + np.asarray(self.inverse[1])
+        return np.expm1(values) if self.inverse_exponential else values
 
 
 @dataclass(frozen=True)

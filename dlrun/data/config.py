@@ -1,0 +1,123 @@
+"""The section `data` of a config: where the rows come from and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, TypeAdapter, WrapValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from dlrun.data.augment import AUGMENTATIONS
+from dlrun.data.augment.base import Augmentation
+from dlrun.data.sources import SOURCES
+from dlrun.data.sources.base import Source
+from dlrun.data.transforms import TRANSFORMS
+from dlrun.data.transforms.base import Transform
+from dlrun.registry import ChosenBy, Spec
+
+TransformList = tuple[Annotated[Transform, ChosenBy(TRANSFORMS)], ...]
+Share = Annotated[float, Field(ge=0.0)]
+
+
+class InputConfig(Spec):
+    """One input of the network: some columns of the source, through some transforms."""
+
+    columns: tuple[str, ...] | None = None
+    """The source's columns. When left out: the column of the input's own name, or else all that nothing else uses."""
+    transforms: TransformList | None = None
+    """What the columns go through, in order. Images without any are rescaled from 0 .. 255 to 0 .. 1; `[]` is none."""
+
+
+class TargetConfig(Spec):
+    """What the network shall predict: a column, several columns, or one of its own inputs."""
+
+    column: str | None = None
+    """The source's column: one class or one number a row."""
+    columns: tuple[str, ...] | None = None
+    """Several columns of numbers, predicted together."""
+    input: str | None = None
+    """An input that the network shall reproduce, as an autoencoder does."""
+    kind: Literal["auto", "classes", "numbers"] = "auto"
+    """What a column holds. "auto": text and truth values are classes, and so are whole numbers of at most 100
+    different values to which no transform for numbers is applied."""
+    transforms: TransformList = ()
+    """For numbers: what they go through. Predictions are turned back into the column's own units."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [name for name in ("column", "columns", "input") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"a target is either a column, columns or an input, got {' and '.join(given)}")
+        if self.input is not None and (self.transforms or self.kind != "auto"):
+            raise ValueError("a target that is an input shares its transforms and has none of its own")
+        return self
+
+
+class SplitConfig(Spec):
+    """How the rows are divided into those for training, validation and testing."""
+
+    validation: Share = 0.0
+    """The rows that watch over training: a fraction below 1 of the training rows, or a number of rows."""
+    test: Share | None = None
+    """The rows that only `dlrun evaluate` uses: a fraction of all rows, or a number of rows. When left out: the test
+    split that comes with the source, or none."""
+    type: Literal["random", "stratified", "chronological", "given"] | None = None
+    """How rows are chosen. "stratified" keeps the classes' proportions, "chronological" takes the last ones, "given"
+    uses only what comes with the source. When left out: stratified for classes, random for numbers."""
+    sort_by: str | None = None
+    """The column that orders the rows of a chronological split; their order in the source when left out."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, share in (("validation", self.validation), ("test", self.test or 0.0)):
+            if share >= 1.0 and share != int(share):
+                raise ValueError(f"{name} is a fraction below 1 or a whole number of rows, got {share:g}")
+        if self.sort_by is not None and self.type != "chronological":
+            raise ValueError("sort_by goes with type: chronological")
+        return self
+
+
+def _one_or_several(value: Any, handler: Any) -> Any:
+    """A target, or several by name: a mapping of mappings. Keeps the errors' places free of the union's tags."""
+    if value is None or isinstance(value, TargetConfig):
+        return value
+    if isinstance(value, str):
+        return TargetConfig(column=value)
+    if not isinstance(value, Mapping):
+        raise PydanticCustomError("target_expected", "a target is a column's name, or a mapping")
+    if not value or not all(isinstance(target, Mapping | TargetConfig) for target in value.values()):
+        return TargetConfig.model_validate(value)
+    return _SEVERAL.validate_python(value)
+
+
+_SEVERAL = TypeAdapter(dict[str, TargetConfig])
+
+
+class DataConfig(Spec):
+    """The data of a run."""
+
+    source: Annotated[Source, ChosenBy(SOURCES)]
+    """Where the rows come from."""
+    inputs: dict[str, InputConfig] | None = Field(default=None, min_length=1)
+    """The network's inputs by name. When left out: one, "image" for images, "features" for columns of numbers."""
+    target: Annotated[TargetConfig | dict[str, TargetConfig] | None, WrapValidator(_one_or_several)] = None
+    """What is to be predicted; several targets are a mapping from their names. When left out: the source's own."""
+    split: SplitConfig = SplitConfig()
+    """How the rows are divided."""
+    augment: tuple[Annotated[Augmentation, ChosenBy(AUGMENTATIONS)], ...] = ()
+    """Random changes of the training images."""
+    limit: int | None = Field(default=None, gt=0)
+    """Train on only so many rows, drawn at random from the training rows; for quick tries."""
+    sample_weights: str | None = None
+    """The column of numbers by which each row's loss is weighted."""
+    cache: Literal["auto", "memory", "disk"] = "auto"
+    """Where prepared data are kept: "auto" in the cache folder where that can be written, "memory" never on disk,
+    "disk" always in the cache folder, for data larger than memory."""
+
+    @property
+    def targets(self) -> Mapping[str, TargetConfig]:
+        """The targets by name; a single one is called "target"."""
+        if isinstance(self.target, dict):
+            return self.target
+        return {"target": self.target or TargetConfig()}

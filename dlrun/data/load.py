@@ -1,0 +1,164 @@
+"""A config's data, ready for training: from the cache at once, or read, divided, transformed and kept there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlrun.data import cache
+from dlrun.data.codec import fitted_from_json, fitted_to_json, signature_from_json, signature_to_json
+from dlrun.data.config import DataConfig
+from dlrun.data.dataset import Array, Dataset, Split
+from dlrun.data.pipeline import FittedPipeline, chunks, gather
+from dlrun.data.prepare import FULL, Prepared, outline_signature, prepare
+from dlrun.data.signature import Signature
+from dlrun.data.sources.base import MemoryStore, Store
+from dlrun.errors import DataError
+
+VERSION = 1
+"""Goes up when the same config shall give other arrays than before, so that old cache entries aren't used."""
+
+
+def load(
+    config: DataConfig, seed: int, fitted: Mapping[str, Any] | None = None, only: Sequence[str] | None = None
+) -> Dataset:
+    """The data set that a config describes: split, transformed, ready to train on.
+
+    `seed` is the run's seed. `fitted` is what the transforms of an earlier run learned, applied unchanged instead of
+    learning anew. `only` names the splits that are needed; a name that doesn't exist is simply not in the result.
+    Raises ConfigError for what is wrong in the config, DataError for what is wrong in the data, MissingExtra.
+    """
+    config.source.fetch()
+    key = _key(config, seed, fitted)
+    cached = config.cache != "memory" and config.source.cached
+    entry = cache.open_entry("prepared", key) if cached else None
+    if entry is not None:
+        return _restored(entry, only)
+    prepared = prepare(config, seed, fitted)
+    if not cached or (only is not None and not set(prepared.splits) <= set(only)):
+        return _built(prepared, MemoryStore(), only)
+    try:
+        return _restored(_kept(prepared, key), only)
+    except OSError as error:
+        message = f"the cache folder {cache.folder()} can't be written ({error.strerror or error})"
+        if config.cache == "disk":
+            raise DataError(message, help=FULL) from None
+        built = _built(prepared, MemoryStore(), only)
+        note = f"{message}: the data will be prepared anew at each start"
+        return Dataset(**{**vars(built), "notes": (*built.notes, note)})
+
+
+def probe(config: DataConfig, seed: int) -> Signature:
+    """The names, shapes, dtypes and classes of what `load` will give, exactly, reading no more than that takes.
+
+    Images are described by their files' heads; a table is read, as its types and categories show only in its rows.
+    The learned scale of images that stay bytes is not known yet and left at 1. Raises as `load` does.
+    """
+    signature = outline_signature(config)
+    return signature if signature is not None else load(config, seed).signature
+
+
+def _key(config: DataConfig, seed: int, fitted: Mapping[str, Any] | None) -> str:
+    return cache.digest(
+        {
+            "version": VERSION,
+            "config": config.model_dump(mode="json", exclude={"cache", "augment"}),
+            "seed": seed,
+            "stamp": config.source.stamp(),
+            "fitted": None if fitted is None else cache.digest(fitted_to_json(fitted)),
+        }
+    )
+
+
+def _built(prepared: Prepared, store: Store, only: Sequence[str] | None) -> Dataset:
+    """Applies the transforms, chunk by chunk, into arrays of the store."""
+    splits = {}
+    for name, index in prepared.splits.items():
+        if only is None or name in only:
+            splits[name] = _split(prepared, name, index, store)
+    description = prepared.raw.description
+    return Dataset(
+        prepared.signature, splits, prepared.fingerprint, prepared.fitted, description.variant, description.notes
+    )
+
+
+def _split(prepared: Prepared, split: str, index: Array, store: Store) -> Split:
+    inputs = {
+        name: _transformed(feature, prepared, index, store, f"{split}/inputs/{name}")
+        for name, feature in prepared.inputs.items()
+    }
+    targets = {}
+    for name in prepared.signature.targets:
+        if name in prepared.shared:
+            targets[name] = inputs[prepared.shared[name]]
+        else:
+            label = f"{split}/targets/{name}"
+            targets[name] = _transformed(prepared.targets[name], prepared, index, store, label)
+    rows = store.array(f"{split}/index", index.shape, "int64")
+    rows[:] = index
+    return Split(inputs, targets, _weights(prepared, split, index, store), rows)
+
+
+def _transformed(feature: FittedPipeline, prepared: Prepared, index: Array, store: Store, label: str) -> Array:
+    array = store.array(label, (len(index), *feature.shape), feature.dtype)
+    for start, rows in chunks(feature.plan, index):
+        array[start : start + len(rows)] = feature.apply(gather(feature.plan, prepared.raw.arrays, rows))
+    return array
+
+
+def _weights(prepared: Prepared, split: str, index: Array, store: Store) -> Array | None:
+    if prepared.weights is None:
+        return None
+    weights = prepared.raw.arrays[prepared.weights][index]
+    column = prepared.raw.description.columns[prepared.weights]
+    if column.kind != "numbers" or column.shape != () or not np.all(np.isfinite(weights) & (weights >= 0)):
+        raise DataError(f"the column of sample weights {prepared.weights!r} must hold numbers of at least 0")
+    array = store.array(f"{split}/weights", index.shape, "float32")
+    array[:] = weights
+    return array
+
+
+def _kept(prepared: Prepared, key: str) -> cache.Entry:
+    """Builds the data set within the cache; raises OSError where that can't be written."""
+    writer = cache.Writer("prepared", key)
+    try:
+        dataset = _built(prepared, writer, None)
+        return writer.commit(
+            {
+                "signature": signature_to_json(dataset.signature),
+                "splits": list(dataset.splits),
+                "shared": dict(prepared.shared),
+                "fingerprint": dataset.fingerprint,
+                "fitted": fitted_to_json(dataset.fitted),
+                "variant": dataset.variant,
+                "notes": list(dataset.notes),
+            }
+        )
+    finally:
+        writer.discard()
+
+
+def _restored(entry: cache.Entry, only: Sequence[str] | None) -> Dataset:
+    content, arrays = entry.content, entry.arrays
+    signature = signature_from_json(content["signature"])
+    splits = {}
+    for split in content["splits"]:
+        if only is not None and split not in only:
+            continue
+        inputs = {name: arrays[f"{split}/inputs/{name}"] for name in signature.inputs}
+        shared = content["shared"]
+        targets = {
+            name: inputs[shared[name]] if name in shared else arrays[f"{split}/targets/{name}"]
+            for name in signature.targets
+        }
+        splits[split] = Split(inputs, targets, arrays.get(f"{split}/weights"), arrays[f"{split}/index"])
+    return Dataset(
+        signature,
+        splits,
+        content["fingerprint"],
+        fitted_from_json(content["fitted"]),
+        content["variant"],
+        tuple(content["notes"]),
+    )

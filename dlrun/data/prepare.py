@@ -1,0 +1,272 @@
+"""From a config and a source's columns to fitted features and divided rows: everything but the final arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dlrun.data import cache
+from dlrun.data.codec import description_from_json, description_to_json, fitted_to_json
+from dlrun.data.config import DataConfig
+from dlrun.data.dataset import Array
+from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, fit, raw_layout
+from dlrun.data.selection import Chosen, Selection, select
+from dlrun.data.signature import Feature, Kind, Signature
+from dlrun.data.sources.base import Column, MemoryStore, Raw
+from dlrun.data.split import limited, make_splits
+from dlrun.data.targets import inverse, plan_target
+from dlrun.data.transforms.rescale import Rescale
+from dlrun.errors import ConfigError, DataError, Problem
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Rows divided, transforms fitted; `splits` are row numbers, `shared` are targets that are inputs."""
+
+    raw: Raw
+    inputs: Mapping[str, FittedPipeline]
+    targets: Mapping[str, FittedPipeline]
+    shared: Mapping[str, str]
+    weights: str | None
+    splits: Mapping[str, Array]
+    fitted: Mapping[str, Any]
+    signature: Signature
+    fingerprint: str
+
+
+def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> Prepared:
+    """Reads the source, divides its rows, and fits the transforms, or takes what `known` says they learned.
+
+    Transforms learn from all training rows, whatever `limit` says: a quick try sees the data as the real run does.
+    Raises ConfigError for what is wrong in the config, DataError for what is wrong in the data.
+    """
+    outline, default_target = config.source.outline()
+    selection = select(config, outline, default_target)
+    raw, hashes = read_source(config, selection.wanted)
+    columns = raw.description.columns
+    inputs = {name: plan_input(name, chosen, columns) for name, chosen in selection.inputs.items()}
+    targets = _plan_targets(selection, columns, raw.arrays, known or {})
+    plans = (*inputs.values(), *targets.values())
+    splits = make_splits(
+        config.split,
+        raw.description.rows,
+        _kept_rows(plans, raw),
+        _stratify_by(targets, raw),
+        _ranks(selection.sort_by, raw),
+        seed,
+    )
+    if not len(splits["train"]):
+        raise DataError("no training rows are left", help="impute with strategy drop may have left out all of them")
+    fitted_inputs = {name: fit(plan, raw.arrays, splits["train"], known) for name, plan in inputs.items()}
+    fitted_targets = {name: fit(plan, raw.arrays, splits["train"], known) for name, plan in targets.items()}
+    splits = {**splits, "train": limited(splits["train"], config.limit, seed)}
+    fitted = _learned(fitted_inputs, fitted_targets, columns)
+    signature = Signature(
+        {name: input_feature(feature) for name, feature in fitted_inputs.items()},
+        _ordered_targets(config, selection.shared, fitted_inputs, fitted_targets),
+    )
+    fingerprint = cache.digest(
+        {
+            "columns": {name: hashes[name] for name in selection.wanted},
+            "splits": {name: hashlib.sha256(index.tobytes()).hexdigest() for name, index in splits.items()},
+            "config": config.model_dump(mode="json", include={"inputs", "target", "sample_weights"}),
+            "fitted": fitted_to_json(fitted),
+        }
+    )
+    return Prepared(
+        raw, fitted_inputs, fitted_targets, selection.shared, selection.weights, splits, fitted, signature, fingerprint
+    )
+
+
+def outline_signature(config: DataConfig) -> Signature | None:
+    """The signature without reading a row, or None where the shapes or classes depend on the rows.
+
+    Raises ConfigError as `prepare` does.
+    """
+    outline, default_target = config.source.outline()
+    selection = select(config, outline, default_target)
+    if not config.source.described_without_reading:
+        return None
+    columns = {name: column for name, column in outline.items() if column is not None}
+    plans = {name: plan_input(name, chosen, columns) for name, chosen in selection.inputs.items()}
+    targets = {
+        name: plan_target(name, chosen, tuple(columns[column] for column in chosen.columns), None, None)
+        for name, chosen in selection.targets.items()
+    }
+    outlined = {name: _outlined(plan) for name, plan in plans.items()}
+    outlined_targets = {name: _outlined(plan) if plan is not None else None for name, plan in targets.items()}
+    known = {name: feature for name, feature in outlined.items() if feature is not None}
+    known_targets = {name: feature for name, feature in outlined_targets.items() if feature is not None}
+    if len(known) < len(outlined) or len(known_targets) < len(outlined_targets):
+        return None
+    inputs = {name: input_feature(feature) for name, feature in known.items()}
+    return Signature(inputs, _ordered_targets(config, selection.shared, known, known_targets))
+
+
+def read_source(config: DataConfig, wanted: tuple[str, ...]) -> tuple[Raw, dict[str, str]]:
+    """The source's columns and each one's SHA-256; from the cache where decoding them takes long."""
+    source = config.source
+    if not source.keeps_decoded or config.cache == "memory":
+        raw = source.read(MemoryStore(), wanted)
+        return raw, _hashes(raw)
+    key = cache.digest({"source": source.model_dump(mode="json"), "stamp": source.stamp()})
+    entry = cache.open_entry("decoded", key)
+    if entry is None:
+        try:
+            writer = cache.Writer("decoded", key)
+        except OSError as error:
+            if config.cache == "disk":
+                raise DataError(f"can't write the cache folder {cache.folder()}: {error.strerror}") from None
+            raw = source.read(MemoryStore(), wanted)
+            return raw, _hashes(raw)
+        try:
+            raw = source.read(writer)
+            hashes = _hashes(raw)
+            entry = writer.commit({"description": description_to_json(raw.description), "hashes": hashes})
+        except OSError as error:
+            raise DataError(f"can't write the cache folder {cache.folder()}: {error.strerror}", help=FULL) from None
+        finally:
+            writer.discard()
+    description = description_from_json(entry.content["description"])
+    return Raw(description, entry.arrays), dict(entry.content["hashes"])
+
+
+FULL = "make room there, name another folder in DLRUN_CACHE, or set `data.cache: memory`"
+
+
+def plan_input(name: str, chosen: Chosen, columns: Mapping[str, Column]) -> Pipeline:
+    """An input's way; images without transforms are rescaled to 0 .. 1."""
+    layout = raw_layout(tuple(columns[column] for column in chosen.columns), chosen.path)
+    transforms = chosen.config.transforms
+    if transforms is None:
+        transforms = (Rescale(),) if layout.kind == "image" and layout.stored else ()
+    steps = tuple(
+        Step(transform, (*chosen.path, "transforms", i), f"inputs/{name}/{i}") for i, transform in enumerate(transforms)
+    )
+    return Pipeline(name, chosen.path, chosen.columns, layout, steps)
+
+
+def input_feature(fitted: FittedPipeline) -> Feature:
+    """What the network sees of an input."""
+    layout = fitted.layout
+    kind: Kind = "numbers" if layout.kind == "text" else layout.kind
+    classes = layout.values[0] if layout.kind == "category" and len(layout.values) == 1 else None
+    return Feature(
+        fitted.plan.name, fitted.shape, fitted.dtype, kind, classes, layout.columns, layout.scale, layout.offset
+    )
+
+
+def _target_feature(fitted: FittedPipeline) -> Feature:
+    feature = input_feature(fitted)
+    if fitted.layout.kind == "category":
+        return replace(feature, kind="labels")
+    factor, shift, exponential = inverse(fitted)
+    return replace(feature, inverse=(factor, shift), inverse_exponential=exponential)
+
+
+def _ordered_targets(
+    config: DataConfig,
+    shared: Mapping[str, str],
+    inputs: Mapping[str, FittedPipeline],
+    targets: Mapping[str, FittedPipeline],
+) -> dict[str, Feature]:
+    """The targets' features in the config's order."""
+    return {
+        name: replace(input_feature(inputs[shared[name]]), name=name)
+        if name in shared
+        else _target_feature(targets[name])
+        for name in config.targets
+    }
+
+
+def _outlined(plan: Pipeline) -> FittedPipeline | None:
+    """A feature's shapes as far as they need no rows; declared classes need none."""
+    from dlrun.data.targets import Classes
+
+    last = plan.steps[-1].transform if plan.steps else None
+    if isinstance(last, Classes) and last.declared is not None and len(plan.steps) == 1:
+        learned = {"categories": [list(last.declared)]}
+        return FittedPipeline(plan, (plan.layout, last.after(plan.layout, learned)), (learned,))
+    layout = check(plan)
+    if layout is None:
+        return None
+    return FittedPipeline(replace(plan, steps=()), (layout,), ())
+
+
+def _plan_targets(
+    selection: Selection, columns: Mapping[str, Column], arrays: Mapping[str, Array], known: Mapping[str, Any]
+) -> dict[str, Pipeline]:
+    targets = {}
+    for name, chosen in selection.targets.items():
+        kind = known.get(f"targets/{name}/kind")
+        plan = plan_target(name, chosen, tuple(columns[column] for column in chosen.columns), arrays, kind)
+        if plan is not None:
+            targets[name] = plan
+    return targets
+
+
+def _learned(
+    inputs: Mapping[str, FittedPipeline], targets: Mapping[str, FittedPipeline], columns: Mapping[str, Column]
+) -> dict[str, Any]:
+    """What must be saved: what transforms learned, what kind each target is, and each input's raw columns."""
+    fitted: dict[str, Any] = {}
+    for name, feature in inputs.items():
+        raw = [asdict(replace(columns[column], values=())) for column in feature.plan.columns]
+        fitted[f"inputs/{name}/columns"] = json.loads(json.dumps(raw))
+        fitted.update(feature.learned())
+    for name, feature in targets.items():
+        fitted[f"targets/{name}/kind"] = "classes" if feature.layout.kind == "category" else "numbers"
+        fitted.update(feature.learned())
+    return fitted
+
+
+def _kept_rows(plans: tuple[Pipeline, ...], raw: Raw) -> Array | None:
+    """The rows that no `impute` with strategy drop leaves out, (rows,) bool; None for all."""
+    keep: Array | None = None
+    for plan in plans:
+        if any(step.transform.drops_rows() for step in plan.steps):
+            keep = np.ones(raw.rows, bool) if keep is None else keep
+            for name in plan.columns:
+                array = raw.arrays[name]
+                missing = array < 0 if array.dtype.kind == "i" else np.isnan(array)
+                keep &= ~missing.reshape(len(array), -1).any(axis=1)
+    return keep
+
+
+def _stratify_by(targets: Mapping[str, Pipeline], raw: Raw) -> Array | None:
+    """The first target of classes, (rows,) of any integers; None without one."""
+    for plan in targets.values():
+        if plan.steps and plan.steps[-1].transform.type == "classes":
+            _, codes = np.unique(raw.arrays[plan.columns[0]], return_inverse=True)
+            return codes
+    return None
+
+
+def _ranks(column: str | None, raw: Raw) -> Array | None:
+    """The order of the rows by a column of numbers or of text that sorts, such as ISO dates."""
+    if column is None:
+        return None
+    array = raw.arrays[column]
+    missing = array < 0 if array.dtype.kind == "i" else np.isnan(array)
+    if array.ndim > 1 or missing.any():
+        what = "has missing values" if array.ndim == 1 else "holds arrays"
+        problem = Problem(("data", "split", "sort_by"), f"column {column!r} {what} and gives no order")
+        raise ConfigError([problem])
+    return array
+
+
+def _hashes(raw: Raw) -> dict[str, str]:
+    """The SHA-256 of each column: its type, its values and the strings behind its codes."""
+    result = {}
+    for name, array in raw.arrays.items():
+        column = raw.description.columns[name]
+        digest = hashlib.sha256(f"{array.dtype}{array.shape}{column.values}".encode())
+        contiguous = np.ascontiguousarray(array)
+        digest.update(contiguous.reshape(-1).view(np.uint8).data)
+        result[name] = digest.hexdigest()
+    return result

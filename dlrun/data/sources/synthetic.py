@@ -1,0 +1,87 @@
+"""synthetic: small made-up problems whose answer is known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from dlrun.data.dataset import Array
+from dlrun.data.random import generator
+from dlrun.data.sources.base import Column, Description, Raw, Source, Store
+
+
+class Synthetic(Source):
+    """Rows made by a formula with normal noise: a line, blobs, two moons, spirals, or a sine.
+
+    "line": x in -1 .. 1, y = slope x + intercept + noise. "sine": x in -π .. π, y = sin x + noise. "blobs":
+    `classes` round clouds on a circle of radius 4, of deviation 1 x `noise`. "moons": two interleaved half circles of
+    radius 1. "spirals": `classes` arms of one and a half turns. Columns are x and y, or x1, x2 and label.
+    """
+
+    type: Literal["synthetic"] = "synthetic"
+    generator: Literal["line", "blobs", "moons", "spirals", "sine"] = "line"
+    """The formula."""
+    rows: int = Field(default=1000, gt=0)
+    """How many rows there are."""
+    noise: float | None = Field(default=None, ge=0.0)
+    """The standard deviation of the noise; 0.1, or 1 for blobs, when left out."""
+    slope: float = 2.0
+    """The line's slope."""
+    intercept: float = 3.0
+    """The line's value at x = 0."""
+    classes: int = Field(default=3, ge=2)
+    """How many blobs or spirals there are."""
+    seed: int = 0
+    """What the rows are drawn from; apart from the run's seed, so that runs can be compared on the same data."""
+    cached: ClassVar[bool] = False
+    described_without_reading: ClassVar[bool] = True
+
+    def probe(self) -> Description:
+        """The columns of the generator."""
+        if self.generator in ("line", "sine"):
+            columns = [Column("x", "numbers"), Column("y", "numbers")]
+        else:
+            count = 2 if self.generator == "moons" else self.classes
+            names = tuple(str(index) for index in range(count))
+            columns = [Column("x1", "numbers"), Column("x2", "numbers")]
+            columns.append(Column("label", "labels", values=names, original="int64"))
+        return Description({column.name: column for column in columns}, {"all": self.rows}, columns[-1].name)
+
+    def read(self, store: Store, columns: Collection[str] | None = None) -> Raw:
+        """The rows; the same for the same fields."""
+        random = generator(self.seed, f"synthetic/{self.generator}")
+        made = self._numbers(random) if self.generator in ("line", "sine") else self._points(random)
+        arrays = {}
+        for name, column in self.probe().columns.items():
+            if columns is None or name in columns:
+                arrays[name] = store.array(name, (self.rows,), column.dtype)
+                arrays[name][:] = made[name]
+        return Raw(self.probe(), arrays)
+
+    def _numbers(self, random: np.random.Generator) -> dict[str, Array]:
+        noise = (0.1 if self.noise is None else self.noise) * random.standard_normal(self.rows)
+        unit = random.uniform(-1.0, 1.0, self.rows)
+        if self.generator == "line":
+            return {"x": unit, "y": self.slope * unit + self.intercept + noise}
+        return {"x": np.pi * unit, "y": np.sin(np.pi * unit) + noise}
+
+    def _points(self, random: np.random.Generator) -> dict[str, Array]:
+        """Classes in turn, so that they are as even as the rows allow; splits shuffle them."""
+        count = 2 if self.generator == "moons" else self.classes
+        label = np.arange(self.rows) % count
+        along = random.uniform(0.0, 1.0, self.rows)
+        if self.generator == "blobs":
+            angle, radius = 2.0 * np.pi * label / count, np.full(self.rows, 4.0)
+        elif self.generator == "spirals":
+            angle, radius = 2.0 * np.pi * label / count + 3.0 * np.pi * along, 0.1 + along
+        else:
+            angle, radius = np.pi * along, np.ones(self.rows)
+        points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+        if self.generator == "moons":
+            points = np.where(label[:, np.newaxis] == 0, points, np.array([1.0, 0.5]) - points)
+        deviation = self.noise if self.noise is not None else (1.0 if self.generator == "blobs" else 0.1)
+        points += deviation * random.standard_normal(points.shape)
+        return {"x1": points[:, 0], "x2": points[:, 1], "label": label}

@@ -1,0 +1,52 @@
+"""standardize: mean 0 and standard deviation 1."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from dlrun.data.dataset import Array
+from dlrun.data.layout import Layout
+from dlrun.data.transforms.base import Affine, Chunks, Fitted, real_chunks
+
+
+class Standardize(Affine):
+    """Subtracts the training rows' mean and divides by their standard deviation, per column or image channel.
+
+    Both are taken over the rows without missing values, in float64; the deviation divides by the number of rows, as
+    in scikit-learn's StandardScaler. A column that never varies is only centred.
+    """
+
+    type: Literal["standardize"] = "standardize"
+
+    def fit(self, chunks: Chunks, layout: Layout) -> dict[str, Any]:
+        """{mean, deviation}, each (channels,).
+
+        Merges the chunks' moments by Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
+        computing sample variances" (1979), equation 2.1; the naive sum of squares would lose a large mean's digits.
+        """
+        count = np.zeros(layout.channels)
+        mean = np.zeros(layout.channels)
+        squares = np.zeros(layout.channels)
+        for chunk in real_chunks(chunks, layout):
+            known = np.count_nonzero(~np.isnan(chunk), axis=0)
+            divisor = np.maximum(known, 1)
+            chunk_mean = np.nansum(chunk, axis=0) / divisor
+            chunk_squares = np.nansum((chunk - chunk_mean) ** 2, axis=0)
+            total = np.maximum(count + known, 1)
+            step = chunk_mean - mean
+            mean = mean + step * known / total
+            squares = squares + chunk_squares + step**2 * count * known / total
+            count = count + known
+        variance = squares / np.maximum(count, 1)
+        # A constant column's variance is rounding noise, not zero: scikit-learn draws the line at the same place.
+        constant = (
+            variance <= count * np.finfo(np.float64).eps * variance + (count * mean * np.finfo(np.float64).eps) ** 2
+        )
+        return {"mean": mean, "deviation": np.where(constant, 1.0, np.sqrt(variance))}
+
+    def affine(self, layout: Layout, fitted: Fitted) -> tuple[Array, Array]:
+        """(1/deviation, -mean/deviation)."""
+        deviation = np.asarray(fitted["deviation"])
+        return 1.0 / deviation, -np.asarray(fitted["mean"]) / deviation
