@@ -1,1 +1,83 @@
+"""The metrics, one file each, and their registry."""
 
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from dlrun.errors import UsageError
+from dlrun.metrics.accuracy import Accuracy
+from dlrun.metrics.auc import AUC
+from dlrun.metrics.average_precision import AveragePrecision
+from dlrun.metrics.balanced_accuracy import BalancedAccuracy
+from dlrun.metrics.base import Direction, Metric, Tracker, scalars
+from dlrun.metrics.confusion_matrix import ConfusionMatrix
+from dlrun.metrics.f1 import F1
+from dlrun.metrics.mae import MAE
+from dlrun.metrics.mse import MSE
+from dlrun.metrics.precision import Precision
+from dlrun.metrics.r2 import R2
+from dlrun.metrics.recall import Recall
+from dlrun.metrics.rmse import RMSE
+from dlrun.metrics.top_k_accuracy import TopKAccuracy
+from dlrun.registry import Registry
+
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    (
+        Accuracy,
+        TopKAccuracy,
+        BalancedAccuracy,
+        Precision,
+        Recall,
+        F1,
+        AUC,
+        AveragePrecision,
+        ConfusionMatrix,
+        MSE,
+        RMSE,
+        MAE,
+        R2,
+    ),
+    synonyms={
+        "categorical_accuracy": "accuracy",
+        "sparse_categorical_accuracy": "accuracy",
+        "top_k_categorical_accuracy": "top_k_accuracy",
+        "sparse_top_k_categorical_accuracy": "top_k_accuracy",
+        "f1_score": "f1",
+        "roc_auc": "auc",
+        "mean_squared_error": "mse",
+        "mean_absolute_error": "mae",
+        "root_mean_squared_error": "rmse",
+        "r2_score": "r2",
+    },
+)
+
+_SPLITS = ("train/", "validation/", "test/")
+
+
+def direction_of(monitor: str, metrics: Sequence[Metric] = ()) -> Direction:
+    """Whether larger or smaller values of a monitored column, such as validation/f1/cat, are better.
+
+    `metrics` are the run's own, which may have names of their own; without them the types' names are known.
+
+    Raises: UsageError when it is the name of no loss and no metric that has a number.
+    """
+    name = next((monitor[len(split) :] for split in _SPLITS if monitor.startswith(split)), monitor)
+    known = {metric.label(): metric.direction for metric in metrics if not isinstance(metric, ConfusionMatrix)}
+    known |= {each: METRICS[each].direction for each in METRICS.names if each != "confusion_matrix"}
+    head = re.sub(r"^top_\d+_accuracy$", "top_k_accuracy", METRICS.synonyms.get(name, name))
+    for label, direction in known.items():
+        if head == label or head.startswith(f"{label}/"):
+            return direction
+    if head == "loss" or head.endswith("_loss"):
+        return "min"
+    near = difflib.get_close_matches(head, ["loss", *known], n=1)
+    raise UsageError(
+        f"can't monitor {monitor!r}: no loss or metric has that name",
+        f"did you mean {monitor[: len(monitor) - len(name)] + near[0]!r}?" if near else f"loss, {', '.join(known)}",
+    )
+
+
+__all__ = ["METRICS", "Direction", "Metric", "Tracker", "direction_of", "scalars"]
