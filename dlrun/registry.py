@@ -15,12 +15,18 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 
 class Spec(BaseModel):
-    """A frozen part of a config: unknown keys are errors, and its docstring is its documentation."""
+    """A frozen part of a config: unknown keys are errors, its docstring and those of its fields are its documentation.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    Validators are built on first use, and fields' docstrings read when they are asked for (`dlrun.config.docs`): a
+    config uses few of the components, and doing both for all of them would take most of the time of a start.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     aliases: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
     """Other spellings of fields, normalised early: {"lr": "learning_rate", "betas": ("beta_1", "beta_2")}."""
+    bare_field: ClassVar[str | None] = None
+    """The field that a bare string stands for where this mapping is expected."""
 
 
 class Component(Spec):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import textwrap
+from collections.abc import Mapping
+from functools import cache
+from itertools import pairwise
 
 from dlrun.errors import Path
 from dlrun.registry import Spec
@@ -16,7 +21,35 @@ def summary(spec: type[Spec]) -> str:
 def field_text(spec: type[Spec], name: str) -> str:
     """Return what a field's docstring says, in one line."""
     field = spec.model_fields.get(name)
-    return " ".join((field.description or "").split()) if field else ""
+    if field is not None and field.description:
+        return " ".join(field.description.split())
+    for cls in spec.__mro__:
+        if name in (docs := field_docstrings(cls)):
+            return docs[name]
+    return ""
+
+
+@cache
+def field_docstrings(cls: type) -> Mapping[str, str]:
+    """Return the strings that follow a class's own fields, each in one line.
+
+    Pydantic can do this when it makes a class (`use_attribute_docstrings`), but reading all sources takes longer than
+    everything else that importing the components does; here only those that are asked for are read.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+    return {
+        statement.target.id: " ".join(after.value.value.split())
+        for statement, after in pairwise(body)
+        if isinstance(statement, ast.AnnAssign)
+        and isinstance(statement.target, ast.Name)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
+        and isinstance(after.value.value, str)
+    }
 
 
 def first_sentence(text: str) -> str:

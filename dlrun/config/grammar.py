@@ -132,12 +132,6 @@ def aliases_of(spec: type[Spec]) -> Mapping[str, tuple[str, ...]]:
     return {alias: targets for alias, targets in found.items() if alias not in spec.model_fields}
 
 
-def bare_field_of(spec: type[Spec]) -> str | None:
-    """Return the field that a bare string stands for where a mapping is expected, if the Spec names one."""
-    name: str | None = getattr(spec, "bare_field", None)
-    return name
-
-
 def select(shape: Shape, node: Node) -> Shape:
     """Return the alternative that a value is meant to be; a Leaf of all if none that has parts fits."""
     if not isinstance(shape, Either):
@@ -157,7 +151,7 @@ def _fits(shape: Shape, node: Node, has_text: bool) -> bool:
         return False
     if isinstance(shape, Choice):
         return node.value in shape.registry or not has_text
-    return isinstance(shape, Record) and bare_field_of(shape.spec) is not None and not has_text
+    return isinstance(shape, Record) and shape.spec.bare_field is not None and not has_text
 
 
 def _fits_mapping(shape: Shape, node: Node) -> bool:

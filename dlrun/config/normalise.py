@@ -15,7 +15,6 @@ from dlrun.config.grammar import (
     Shape,
     Table,
     aliases_of,
-    bare_field_of,
     fields_of,
     select,
 )
@@ -63,7 +62,7 @@ class Normaliser:
         return self._record(node, component, path)
 
     def _record(self, node: Node, spec: type[Spec], path: Path) -> Node:
-        bare = bare_field_of(spec)
+        bare = spec.bare_field
         if isinstance(node.value, str) and bare:
             node = replace(node, value={bare: Entry(node.span, node)})
         fields = fields_of(spec)

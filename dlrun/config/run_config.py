@@ -33,6 +33,9 @@ def safe_name(name: str) -> str:
     return name
 
 
+RunName = Annotated[str, AfterValidator(safe_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
+
+
 class ModelConfig(Spec):
     """The network: its layers in an order in which each follows the layers that it takes its inputs from."""
 
@@ -43,7 +46,7 @@ class ModelConfig(Spec):
 class InitializeFrom(Spec):
     """Where the weights start: a trained network's, as far as names and shapes agree."""
 
-    bare_field: ClassVar[str] = "path"
+    bare_field: ClassVar[str | None] = "path"
 
     path: str = Field(min_length=1)
     """A run (its folder, its name, or 'latest'), or a .safetensors file."""

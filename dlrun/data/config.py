@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
@@ -31,6 +31,8 @@ class InputConfig(Spec):
 
 class TargetConfig(Spec):
     """What the network shall predict: a column, several columns, or one of its own inputs."""
+
+    bare_field: ClassVar[str | None] = "column"
 
     column: str | None = None
     """The source's column: one class or one number a row."""
