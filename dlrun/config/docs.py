@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Mapping
 from functools import cache
@@ -11,6 +12,9 @@ from itertools import pairwise
 
 from dlrun.errors import Path
 from dlrun.registry import Spec
+
+SENTENCE_END = re.compile(r"(?<=[\w)`'\"][\w)`'\"])\.\s+(?=[A-Z`(])")
+"""A full stop before a capital letter, unless it follows an initial."""
 
 
 def summary(spec: type[Spec]) -> str:
@@ -55,8 +59,7 @@ def field_docstrings(cls: type) -> Mapping[str, str]:
 def first_sentence(text: str) -> str:
     """Return the first sentence of the first paragraph, without its full stop."""
     paragraph = " ".join(text.split("\n\n")[0].split())
-    sentence, _, _ = paragraph.partition(". ")
-    return sentence.rstrip(".")
+    return SENTENCE_END.split(paragraph, maxsplit=1)[0].rstrip(".")
 
 
 def field_help(spec: type[Spec], place: Path) -> str | None:
