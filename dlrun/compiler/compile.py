@@ -13,6 +13,7 @@ from dlrun.compiler.passes.place import place
 from dlrun.compiler.passes.verify import verify
 from dlrun.plan import Plan
 from dlrun.compiler.updates import UpdateRule
+from dlrun.data.augment.base import Augmentation
 from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Path, Problem, ShapeError
 from dlrun.kernels.lang import Precision
@@ -28,6 +29,7 @@ class Model:
     paths: Sequence[Path]
     signature: Signature
     loss: Loss
+    augment: Sequence[Augmentation] = ()
 
     def graph(self) -> Graph:
         """Return a new graph. Raises ConfigError with every shape problem at its place."""

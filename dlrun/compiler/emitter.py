@@ -165,25 +165,40 @@ class Emitter:
         return self.builder.constant(f"{self.node.name}/{name}", values, dtype)
 
 
-class LossEmitter:
-    """What a loss emits into: the network's output before the link, the targets, and where results go.
+class OutputEmitter:
+    """What a loss emits into when only predictions are wanted.
 
-    `output` (rows, *output_shape) holds logits where the loss has a link, else predictions. `losses` gets each
-    sample's loss (rows), `predictions` the output after the link (rows, *output_shape), `gradient` that of the mean
-    loss with respect to `output`, or is None. `weights` are the sample weights (rows).
+    `output` (rows, *shape) holds logits where the loss has a link, else predictions. `predictions` (rows, *shape) gets
+    the output after the link. `size` counts the output's entries per sample.
     """
 
     rows = ROWS
 
-    def __init__(self, builder: Builder, output: Buffer, shape: tuple[int, ...], target: Buffer, feature: Feature, gradient: Buffer | None) -> None:  # fmt: skip
-        self.output, self.shape, self.target, self.feature, self.gradient = output, shape, target, feature, gradient
+    def __init__(self, builder: Builder, output: Buffer, shape: tuple[int, ...]) -> None:
+        self.builder, self.output, self.shape = builder, output, shape
         self.size = prod(shape)
         self.call = builder.call
         self.constant = builder.constant
-        self.losses = builder.rows_buffer("losses", 1)
         self.predictions = builder.rows_buffer("predictions", self.size)
+
+
+class LossEmitter(OutputEmitter):
+    """What a loss emits into: the network's output, the targets, and where results go.
+
+    `losses` gets each sample's loss (rows), `gradient` that of the mean loss with respect to `output`, or is None.
+    `weights` are the sample weights (rows). `feature` says what the target is.
+    """
+
+    def __init__(self, builder: Builder, output: Buffer, shape: tuple[int, ...], target: Buffer, feature: Feature, gradient: Buffer | None) -> None:  # fmt: skip
+        super().__init__(builder, output, shape)
+        self.target, self.feature, self.gradient = target, feature, gradient
+        self.losses = builder.rows_buffer("losses", 1)
         self.weights = builder.plan.buffers["sample_weights"]
         self.unused = builder.rows_buffer("unused_gradient", self.size) if gradient is None else None
+
+    def saved(self, name: str, row_size: int) -> Buffer:
+        """Return a buffer per sample for what a later call of the loss reads."""
+        return self.builder.rows_buffer(f"loss/{name}", row_size)
 
     @property
     def gradient_out(self) -> Buffer:

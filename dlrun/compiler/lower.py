@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from dlrun.compiler.data_calls import emit_inputs, emit_targets, emit_weights
-from dlrun.compiler.emitter import Builder, Emitter, LossEmitter
+from dlrun.compiler.emitter import Builder, Emitter, LossEmitter, OutputEmitter
 from dlrun.compiler.graph import Graph, Node
 from dlrun.plan import FIRST, ROWS, Buffer, Plan, Update
 from dlrun.compiler.updates import UpdateRule
@@ -55,6 +55,8 @@ class Lowering:
         self._forward()
         if self.loss is not None and self.goal.loss:
             self._loss()
+        elif self.loss is not None:
+            self._predictions()
         if self.goal.gradients:
             self._backward()
             self._enter("update", "update")
@@ -105,17 +107,25 @@ class Lowering:
                 self.signature.target, gradient,
             )
         )  # fmt: skip
-        self._check_and_collect(prod(output.output_shape))
-
-    def _check_and_collect(self, size: int) -> None:
-        buffers = self.plan.buffers
         if self.goal.gradients:
-            self.builder.call(check_losses, partition="split", losses=buffers["losses"], rows=ROWS)
+            losses = self.plan.buffers["losses"]
+            self.builder.call(check_losses, partition="split", losses=losses, rows=ROWS)
+        self._collect("losses", 1)
+        self._collect("predictions", prod(output.output_shape))
+
+    def _predictions(self) -> None:
+        """Emit what the network says, for data without targets."""
+        assert self.loss is not None
+        self._enter("loss", self.loss.type)
+        output = self.graph.output
+        self.loss.predict(OutputEmitter(self.builder, self.values[output.name], output.output_shape))
+        self._collect("predictions", prod(output.output_shape))
+
+    def _collect(self, name: str, size: int) -> None:
         if self.goal.collect:
             self._enter("collect", "collect")
-            for name, count in (("losses", 1), ("predictions", size)):
-                out = self.builder.buffer(f"out/{name}", 0, "data", "float32")
-                self.builder.call(collect, x=buffers[name], out=out, first=FIRST, rows=ROWS, size=count)
+            out = self.builder.buffer(f"out/{name}", 0, "data")
+            self.builder.call(collect, x=self.plan.buffers[name], out=out, first=FIRST, rows=ROWS, size=size)
 
     def _nodes_that_need_gradients(self) -> set[str]:
         """Return the values through which a trainable variable (or a data input, if asked) reaches the loss."""

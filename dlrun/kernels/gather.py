@@ -15,7 +15,6 @@ from dlrun.kernels.lang import (
     InLong,
     Live,
     Out,
-    OutFloat,
     OutInt,
     Size,
     Thread,
@@ -77,7 +76,7 @@ def gather_labels(data: InInt, order: InLong, y: OutInt, first: Live, rows: Live
 
 
 @kernel
-def collect(x: In, out: OutFloat, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):
-    """Write the step's results to their place in the epoch: out[first + n, i] = x[n, i] as float32."""
+def collect(x: In, out: Out, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):
+    """Write the step's results to their place in the epoch: out[first + n, i] = x[n, i]."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         out[first * size + i] = x[i]

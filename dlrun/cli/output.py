@@ -1,0 +1,86 @@
+"""How commands print: errors, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlrun.errors import DlrunError
+
+
+def terminal_width() -> int:
+    """Return the width of the terminal, or 100 where there is none."""
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def show_error(error: DlrunError) -> None:
+    """Print an error, and the way out if it has one, to standard error."""
+    render = getattr(error, "render", None)
+    if render is not None:
+        sys.stderr.write(render(terminal_width()) + "\n")
+        return
+    problems = getattr(error, "problems", None)
+    if problems:
+        for problem in problems:
+            sys.stderr.write(f"error: {problem.message}\n" + (f"  help: {problem.help}\n" if problem.help else ""))
+        return
+    sys.stderr.write(f"error: {error.message}\n")
+    if error.help:
+        sys.stderr.write(f"  help: {error.help}\n")
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; NaN and infinity become null."""
+    sys.stdout.write(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, int | str | bool) or value is None:
+        return value
+    return str(value)
+
+
+def cell(value: Any) -> str:
+    """Return a value as a table's cell."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}" if math.isfinite(value) else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(entry) for entry in value)
+    return str(value)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str | None = None) -> None:
+    """Print rows as a table: rich on a terminal, aligned plain text in a pipe."""
+    names = list(columns or dict.fromkeys(name for row in rows for name in row))
+    cells = [[cell(row.get(name)) for name in names] for row in rows]
+    if sys.stdout.isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
+        for name in names:
+            table.add_column(name, overflow="fold")
+        for row in cells:
+            table.add_row(*(Text(text) for text in row))
+        Console().print(table)
+        return
+    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(names)]
+    for row in [names, *cells]:
+        sys.stdout.write("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() + "\n")

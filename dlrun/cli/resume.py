@@ -1,0 +1,36 @@
+"""dlrun resume RUN [path=value ...]."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlrun.cli.train import Overrides, RunsFolder, show_training
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("resume")(resume)
+
+
+def resume(
+    run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    overrides: Overrides = None,
+    runs: RunsFolder = Path("runs"),
+) -> None:
+    """Go on with a run from its last checkpoint, to the bit; training.epochs=20 extends it.
+
+    Example: dlrun resume runs/mnist_cnn-1 training.epochs=20
+    """
+    from dlrun.runs.directory import find_run
+    from dlrun.training import resume as resuming
+    from dlrun.training import run as training
+
+    found = find_run(run, runs)
+    plan = resuming.prepare(found, overrides or [])
+    if plan.differences:
+        sys.stdout.write("the config is changed:\n" + plan.differences)
+    show_training(found, lambda console: training.continue_run(plan.config, found, console, plan.restored))

@@ -1,0 +1,59 @@
+"""Where NaN or infinity came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlrun.compiler.compile import compile_plan
+from dlrun.compiler.lower import Goal
+from dlrun.compiler.updates import UpdateRule
+from dlrun.errors import NonFiniteError
+from dlrun.executor.executor import Array, Executor
+from dlrun.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from dlrun.training.session import Session
+
+ADVICE = "lower optimizer.learning_rate, or set optimizer.global_clipnorm; the last good checkpoint is kept"
+
+
+def explain_non_finite(session: Session, live: Array, state: TrainingState) -> NonFiniteError:
+    """Return the error that names the first layer in which a value of this step is NaN or infinite.
+
+    The step changed no weight, so its forward pass is run again, with every value kept, and looked at in order.
+    """
+    place = f"step {state.step + 1} (epoch {state.epoch + 1})"
+    return NonFiniteError(f"the loss is not finite in {place}: {_first_cause(session, live)}", ADVICE)
+
+
+def _first_cause(session: Session, live: Array) -> str:
+    assert session.training is not None
+    for name, array in session.variables().items():
+        if not np.isfinite(array).all():
+            layer, variable = name.rsplit("/", 1)
+            return f"the {variable} of layer {layer!r} holds NaN or infinity"
+    config = session.config
+    goal = Goal(training=True, loss=True, gradients=False, keep=True, weighted=session.split("train").weights is not None)
+    plan = compile_plan(session.model, goal, UpdateRule(), config.precision, session.batch_size, session.threads, config.seed)
+    executor = Executor(plan, session.threads, session.training.data, session.training)
+    executor.run(live[None], np.zeros((1, 1)))
+    rows = int(live[0])
+    for name, buffer in plan.buffers.items():
+        if buffer.region != "work" or buffer.dtype != "real" or buffer.row_size is None:
+            continue
+        if not np.isfinite(executor.array(name)[: rows * buffer.row_size]).all():
+            return _describe(name)
+    return "it overflowed"
+
+
+def _describe(name: str) -> str:
+    kind, _, rest = name.partition("/")
+    if kind == "inputs":
+        return f"the data input {rest!r} holds NaN or infinity"
+    if kind == "targets":
+        return f"the target {rest!r} holds NaN or infinity"
+    if name in ("losses", "predictions", "sample_weights"):
+        return "it first appears in the loss itself"
+    return f"NaN or infinity first appears in the output of layer {name.rsplit('/', 1)[0]!r}"

@@ -1,0 +1,53 @@
+"""Starting from another network's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dlrun.config.run_config import InitializeFrom
+from dlrun.errors import CheckpointError
+from dlrun.executor.executor import Array
+from dlrun.runs.checkpoint import load_tensors
+from dlrun.runs.directory import find_run
+from dlrun.training.session import Session
+
+
+def weights_file(path: str, runs: Path) -> Path:
+    """Return the file a config's `initialize_from` means. Raises: UsageError when there is no such run."""
+    if path.endswith(".safetensors"):
+        return Path(path)
+    run = find_run(path, runs)
+    return run.best if run.best.exists() else run.last
+
+
+def initialize(session: Session, source: InitializeFrom | None, runs: Path) -> None:
+    """Copy another network's weights into those of the same name and shape.
+
+    Raises: CheckpointError when the file can't be read, nothing fits, or a layer named in `layers` doesn't fit.
+    """
+    if source is None:
+        return
+    file = weights_file(source.path, runs)
+    tensors = {name.removeprefix("model/"): array for name, array in load_tensors(file).items() if not name.startswith(("optimizer/", "epoch/"))}
+    taken, left = [], []
+    for name, place in session.variables().items():
+        layer = name.rsplit("/", 1)[0]
+        if source.layers is not None and layer not in source.layers:
+            continue
+        tensor = tensors.get(name)
+        if tensor is not None and tensor.shape == place.shape:
+            place[...] = tensor
+            taken.append(name)
+        else:
+            left.append(_difference(name, tensor, place))
+    if not taken or (source.layers is not None and left):
+        raise CheckpointError(f"the weights in {file} don't fit this network: {'; '.join(left) or 'no name is the same'}")
+    for text in left:
+        session.listener.note(f"initialize_from: {text}; it starts as the config says")
+    session.listener.note(f"initialize_from: {len(taken)} of {len(taken) + len(left)} arrays taken from {file}")
+
+
+def _difference(name: str, tensor: Array | None, place: Array) -> str:
+    if tensor is None:
+        return f"{name} is not in the file"
+    return f"{name} has shape {tensor.shape} in the file, {place.shape} here"

@@ -1,0 +1,90 @@
+"""Keeps the run directory up to date while a training goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlrun.data.dataset import Dataset
+from dlrun.runs.directory import RunDirectory
+from dlrun.runs.metrics_csv import append_metrics, drop_after_step
+from dlrun.runs.record import DataState, Status, now, update_record
+from dlrun.runs.tensorboard import EventWriter, open_events
+from dlrun.runs.train_log import TrainLog
+from dlrun.training.checkpointing import write_training
+from dlrun.training.events import EpochResult, Listener, Start
+from dlrun.training.trainer import Trainer
+
+
+class Recorder(Listener):
+    """Writes metrics, events, log, record and checkpoints of one run. Raises: RunError when one can't be written."""
+
+    def __init__(self, run: RunDirectory, console: Listener) -> None:
+        self.run, self.console = run, console
+        self.log = TrainLog(run.log)
+        self.events: EventWriter | None = None
+        self.resumed_at_step: int | None = None
+        self.compile_seconds = 0.0
+        self.data_notes: tuple[str, ...] = ()
+
+    def loaded(self, dataset: Dataset) -> None:
+        """Record which data the run uses."""
+        data = DataState(fingerprint=dataset.fingerprint, variant=dataset.variant, notes=dataset.notes)
+        update_record(self.run.record, data=data, notes=dataset.notes)
+
+    def start(self, start: Start) -> None:
+        """Record what is trained."""
+        self.events = open_events(self.run.path, self.note, self.resumed_at_step)
+        update_record(self.run.record, parameters=start.parameters, threads=start.threads, compile_seconds=self.compile_seconds)
+        self.log.write(
+            f"training {start.parameters:,} parameters on {start.training_rows:,} rows, "
+            f"{start.steps_per_epoch} steps an epoch, epochs {start.first_epoch + 1} to {start.epochs}, {start.threads} threads"
+        )
+        for note in start.notes:
+            self.log.write(f"note: {note}")
+
+    def compiling(self, kernel: str, done: int, total: int) -> None:
+        """Log a compilation."""
+        self.log.write(f"compiling kernel {kernel} ({done + 1} of {total})")
+
+    def epoch(self, result: EpochResult) -> None:
+        """Append the epoch's row."""
+        row = dict(result.row)
+        append_metrics(self.run.metrics, row)
+        if self.events is not None:
+            self.events.write(int(row["step"]), {name: value for name, value in row.items() if name not in ("epoch", "step")})
+        self.log.write(", ".join(f"{name} {value:.6g}" for name, value in row.items()))
+        changes: dict[str, Any] = {"last_metrics": _measures(row), "epochs": row["epoch"], "step": row["step"]}
+        if result.is_best:
+            changes |= {"best_epoch": row["epoch"], "best_metrics": _measures(row)}
+        update_record(self.run.record, **changes)
+
+    def note(self, text: str) -> None:
+        """Log a note and show it."""
+        self.log.write(f"note: {text}")
+        self.console.note(text)
+
+    def save(self, trainer: Trainer, kind: str) -> None:
+        """Write a checkpoint: "last", "best" or "numbered"."""
+        path = {"last": self.run.last, "best": self.run.best}.get(kind) or self.run.numbered_checkpoint(trainer.state.epoch)
+        write_training(path, trainer)
+        if kind == "last":
+            state = trainer.state
+            checkpoint = str(path.relative_to(self.run.path))
+            update_record(self.run.record, step=state.step, epochs=state.epoch, train_seconds=state.train_seconds, checkpoint=checkpoint)
+
+    def resumed_at(self, trainer: Trainer) -> None:
+        """Forget the rows of epochs that will be trained again."""
+        state = trainer.state
+        self.resumed_at_step = state.step - state.step_of_epoch
+        drop_after_step(self.run.metrics, self.resumed_at_step)
+
+    def end(self, status: Status, reason: str | None) -> None:
+        """Record how the training ended."""
+        update_record(self.run.record, status=status, reason=reason, ended=now())
+        self.log.write(f"{status}{f': {reason}' if reason else ''}")
+        if self.events is not None:
+            self.events.close()
+
+
+def _measures(row: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in row.items() if "/" in name}
