@@ -55,8 +55,13 @@ def description_to_json(description: Description) -> dict[str, Any]:
 
 def description_from_json(stored: Mapping[str, Any]) -> Description:
     """The inverse of `description_to_json`."""
-    columns = {entry["name"]: Column(**_tuples(entry)) for entry in stored["columns"]}
+    columns = {entry["name"]: column_from_json(entry) for entry in stored["columns"]}
     return Description(columns, stored["rows"], stored["target"], stored["variant"], tuple(stored["notes"]))
+
+
+def column_from_json(stored: Mapping[str, Any]) -> Column:
+    """A column that `dataclasses.asdict` and JSON took apart."""
+    return Column(**_tuples(stored))
 
 
 def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:

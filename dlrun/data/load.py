@@ -12,10 +12,13 @@ from dlrun.data.codec import fitted_from_json, fitted_to_json, signature_from_js
 from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Array, Dataset, Split
 from dlrun.data.pipeline import FittedPipeline, chunks, gather
+from dlrun.data.predict import load_inputs
 from dlrun.data.prepare import FULL, Prepared, outline_signature, prepare
 from dlrun.data.signature import Signature
 from dlrun.data.sources.base import MemoryStore, Store
 from dlrun.errors import DataError
+
+__all__ = ["load", "load_inputs", "probe"]
 
 VERSION = 1
 """Goes up when the same config shall give other arrays than before, so that old cache entries aren't used."""
@@ -56,8 +59,20 @@ def probe(config: DataConfig, seed: int) -> Signature:
     Images are described by their files' heads; a table is read, as its types and categories show only in its rows.
     The learned scale of images that stay bytes is not known yet and left at 1. Raises as `load` does.
     """
-    signature = outline_signature(config)
+    cached = _cached_signature(config, seed)
+    signature = cached if cached is not None else outline_signature(config)
     return signature if signature is not None else load(config, seed).signature
+
+
+def _cached_signature(config: DataConfig, seed: int) -> Signature | None:
+    """The signature of a data set in the cache; None where there is none, or no data yet."""
+    if config.cache == "memory" or not config.source.cached:
+        return None
+    try:
+        entry = cache.open_entry("prepared", _key(config, seed, None))
+    except DataError:
+        return None  # the files are missing: the source's own description, or its error, follows
+    return None if entry is None else signature_from_json(entry.content["signature"])
 
 
 def _key(config: DataConfig, seed: int, fitted: Mapping[str, Any] | None) -> str:

@@ -232,10 +232,14 @@ def _kept_rows(plans: tuple[Pipeline, ...], raw: Raw) -> Array | None:
         if any(step.transform.drops_rows() for step in plan.steps):
             keep = np.ones(raw.rows, bool) if keep is None else keep
             for name in plan.columns:
-                array = raw.arrays[name]
-                missing = array < 0 if array.dtype.kind == "i" else np.isnan(array)
-                keep &= ~missing.reshape(len(array), -1).any(axis=1)
+                keep &= ~_missing(raw, name).reshape(raw.rows, -1).any(axis=1)
     return keep
+
+
+def _missing(raw: Raw, name: str) -> Array:
+    """Where a column has no value, (rows, *shape) bool."""
+    array = raw.arrays[name]
+    return array < 0 if raw.description.columns[name].kind in ("text", "labels") else np.isnan(array)
 
 
 def _stratify_by(targets: Mapping[str, Pipeline], raw: Raw) -> Array | None:
@@ -252,8 +256,7 @@ def _ranks(column: str | None, raw: Raw) -> Array | None:
     if column is None:
         return None
     array = raw.arrays[column]
-    missing = array < 0 if array.dtype.kind == "i" else np.isnan(array)
-    if array.ndim > 1 or missing.any():
+    if array.ndim > 1 or _missing(raw, column).any():
         what = "has missing values" if array.ndim == 1 else "holds arrays"
         problem = Problem(("data", "split", "sort_by"), f"column {column!r} {what} and gives no order")
         raise ConfigError([problem])

@@ -23,6 +23,7 @@ class Feature:
     The executor turns what is stored into the real type of the run as `stored * scale + offset`, where both are
     one number or one number per entry of the last axis; so images stay uint8 in memory and rescaling costs nothing.
     `classes` are the names behind class indices, in index order, for kinds "category" and "labels".
+    `class_counts` are the training rows of each class (targets of kind "labels").
     `inverse` turns predictions back to the data's units, real = prediction * inverse[0] + inverse[1] (targets only);
     each is one number, or one per entry of the last axis. With `inverse_exponential`, exp(real) - 1 comes after it.
     `to_units` does both.

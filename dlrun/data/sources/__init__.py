@@ -1,10 +1,34 @@
 """The sources, one file each, and their registry."""
 
 from dlrun.data.sources.base import Source
+from dlrun.data.sources.cifar10 import Cifar10
 from dlrun.data.sources.csv import Csv
 from dlrun.data.sources.fashion_mnist import FashionMnist
+from dlrun.data.sources.image_folder import ImageFolder
 from dlrun.data.sources.mnist import Mnist
+from dlrun.data.sources.npy import Npy
+from dlrun.data.sources.npz import Npz
+from dlrun.data.sources.parquet import Parquet
+from dlrun.data.sources.sklearn_sets import BreastCancer, Diabetes, Digits, Iris, Wine
 from dlrun.data.sources.synthetic import Synthetic
 from dlrun.registry import Registry
 
-SOURCES: Registry[Source] = Registry("source", (Csv, FashionMnist, Mnist, Synthetic))
+SOURCES: Registry[Source] = Registry(
+    "source",
+    (
+        BreastCancer,
+        Cifar10,
+        Csv,
+        Diabetes,
+        Digits,
+        FashionMnist,
+        ImageFolder,
+        Iris,
+        Mnist,
+        Npy,
+        Npz,
+        Parquet,
+        Synthetic,
+        Wine,
+    ),
+)
