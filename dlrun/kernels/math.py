@@ -1,7 +1,8 @@
 """Elementary functions as polynomials, vectorised with the loop around them; the same bits on every machine with FMA.
 
-Bounds are in units in the last place (ulp) against the correctly rounded result; tests walk the float32 range.
-In float64 (used for checks, not for speed) they call the C library.
+Bounds are in units in the last place (ulp) of the float32 nearest to the true result; tests walk the float32 range.
+Subnormal numbers count as zero, in and out, as everywhere in a step. Infinities give the functions' limits, NaN gives
+NaN. In float64 (used for checks, not for speed) they call the C library.
 """
 
 from __future__ import annotations
@@ -10,9 +11,19 @@ from dlrun.kernels.lang import Primitive
 
 exp = Primitive("dlrun.kernels.polynomials:exp")
 """exp(x): below -87.3 the result is 0, above 88.7 infinity; 2 ulp."""
+expm1 = Primitive("dlrun.kernels.polynomials:expm1")
+"""exp(x) - 1, exact near 0; 3 ulp."""
 log = Primitive("dlrun.kernels.polynomials:log")
-"""log(x) for normal positive x; 2 ulp."""
+"""log(x): -infinity at 0, NaN below; 2 ulp."""
+log1p = Primitive("dlrun.kernels.polynomials:log1p")
+"""log(1 + x), exact near 0; 4 ulp."""
 tanh = Primitive("dlrun.kernels.polynomials:tanh")
 """tanh(x); 4 ulp."""
 sigmoid = Primitive("dlrun.kernels.polynomials:sigmoid")
 """1 / (1 + exp(-x)); 4 ulp."""
+softplus = Primitive("dlrun.kernels.polynomials:softplus")
+"""log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); 4 ulp."""
+erf = Primitive("dlrun.kernels.polynomials:erf")
+"""The error function 2 / sqrt(pi) * integral of exp(-t²) from 0 to x; 2 ulp."""
+sqrt = Primitive("dlrun.kernels.polynomials:sqrt")
+"""The square root, correctly rounded; NaN below 0."""
