@@ -39,6 +39,7 @@ class Feature:
     offset: tuple[float, ...] = (0.0,)
     inverse: tuple[float | tuple[float, ...], float | tuple[float, ...]] = (1.0, 0.0)
     inverse_exponential: bool = False
+    class_counts: tuple[int, ...] | None = None
 
     def to_units(self, predictions: Array) -> Array:
         """Predictions of a target of numbers, (rows, *shape), in the data's own units, float64."""

@@ -2,24 +2,99 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from dlrun.activations.softmax import softmax_forward
 from dlrun.data.signature import Feature
+from dlrun.errors import ShapeError
+from dlrun.kernels.elementwise import copy
+from dlrun.kernels.lang import Kernel
+from dlrun.losses.link import sigmoid_link
+from dlrun.plan import Buffer, ScratchSize
 from dlrun.registry import Component
 
 if TYPE_CHECKING:
-    from dlrun.compiler.emitter import LossEmitter
+    from dlrun.compiler.emitter import LossEmitter, OutputEmitter
 
 
 class Loss(Component):
-    """What training minimises: the mean over a batch's samples of weight x loss."""
+    """What training minimises: the mean over a batch's samples of weight x loss.
+
+    A sample's loss is the mean over its outputs where there are several, unless the loss says otherwise.
+    """
 
     link: ClassVar[Literal["softmax", "sigmoid"] | None] = None
     """The activation that the loss applies itself: a trailing layer of this name is taken out and fused."""
 
     def check(self, shape: tuple[int, ...], target: Feature) -> None:
-        """Raise ShapeError where the network's output or the target doesn't fit the loss."""
+        """Raise ShapeError where the network's output (of this shape) or the target doesn't fit the loss."""
 
     def lower(self, emit: LossEmitter) -> None:
         """Emit the calls that compute losses, predictions and the gradient."""
         raise TypeError(f"{type(self).__name__} emits nothing")
+
+    def predict(self, emit: OutputEmitter) -> None:
+        """Emit the call that computes the predictions alone: the link's function of the output, or the output."""
+        arguments = {"rows": emit.rows, "size": emit.size}
+        if self.link == "softmax":
+            emit.call(softmax_forward, x=emit.output, y=emit.predictions, width=emit.shape[-1], **arguments)
+        elif self.link == "sigmoid":
+            emit.call(sigmoid_link, z=emit.output, p=emit.predictions, **arguments)
+        else:
+            emit.call(copy, x=emit.output, y=emit.predictions, **arguments)
+
+
+class ElementwiseLoss(Loss):
+    """A loss that is a mean over the entries of a sample's output, each compared with its own entry of the target.
+
+    A subclass gives the kernel, which takes y, t, weights, losses, p, dy, terms, parameter, rows and size.
+    """
+
+    kernel: ClassVar[Kernel]
+
+    @property
+    def parameter(self) -> float:
+        """The one number that the kernel takes."""
+        return 0.0
+
+    def check(self, shape: tuple[int, ...], target: Feature) -> None:
+        """Raise ShapeError unless the target holds a number for each output."""
+        check_numbers(self, shape, target)
+
+    def lower(self, emit: LossEmitter) -> None:
+        """Emit one call."""
+        emit.call(
+            self.kernel, y=emit.output, t=self.targets(emit), weights=emit.weights, losses=emit.losses, p=emit.predictions,
+            dy=emit.gradient_out, terms=ScratchSize(emit.size), parameter=self.parameter, rows=emit.rows, size=emit.size,
+        )  # fmt: skip
+
+    def targets(self, emit: LossEmitter) -> Buffer:
+        """Return the buffer of real targets."""
+        return emit.target
+
+
+def check_numbers(loss: Loss, shape: tuple[int, ...], target: Feature) -> None:
+    """Raise ShapeError unless the target holds as many numbers as the network has outputs, in the same shape."""
+    if target.kind == "labels":
+        raise ShapeError(
+            f"{loss.type} needs numbers as its target, {target.name!r} holds classes",
+            help="use loss: cross_entropy, or binary_cross_entropy for two classes",
+        )
+    if shape == target.shape or (prod(shape) == 1 and prod(target.shape) == 1):
+        return
+    raise ShapeError(
+        f"the target {target.name!r} has shape {target.shape}, the network's output has shape {shape}",
+        help=way_to(shape, target.shape),
+    )
+
+
+def way_to(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Return what to do so that an output of one shape gets another."""
+    if prod(shape) == prod(wanted):
+        return f"end the network with a reshape layer: target_shape: {list(wanted)}"
+    if len(wanted) <= 1 and len(shape) == 1:
+        return f"the last layer needs units: {prod(wanted)}"
+    if len(wanted) <= 1:
+        return f"end the network with flatten and a dense layer of units: {prod(wanted)}"
+    return f"end the network with a layer whose output has shape {wanted}"

@@ -22,7 +22,7 @@ class SGD(Optimizer):
     """
 
     type: Literal["sgd"] = "sgd"
-    learning_rate: float = Field(default=0.01, ge=0)
+    learning_rate: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     """The size of a step, before the schedule's factor."""
     momentum: float = Field(default=0.0, ge=0, lt=1)
     """How much of the last step is taken again."""

@@ -1,0 +1,54 @@
+"""What the losses' kernels share: sums in a fixed order, and the loop over samples and entries of elementwise losses."""
+
+from __future__ import annotations
+
+from dlrun.kernels.lang import InInt, Live, Out, Thread, Threads, first_of, helper, kernel, last_of, real, select, shift
+from dlrun.kernels.math import log
+
+
+@helper
+def sum_of(p, count):  # type: ignore[no-untyped-def]
+    """Return p[0] + ... + p[count - 1], as four interleaved sums: four adds in flight, in one fixed order."""
+    a, b, c, d = real(0), real(0), real(0), real(0)
+    whole = count - count % 4
+    for i in range(0, whole, 4):
+        a += p[i]
+        b += p[i + 1]
+        c += p[i + 2]
+        d += p[i + 3]
+    for i in range(whole, count):
+        a += p[i]
+    return (a + b) + (c + d)
+
+
+@helper
+def log1p(x):  # type: ignore[no-untyped-def]
+    """Return log(1 + x) for x ≥ 0 without losing small x (Kahan: the rounding of 1 + x cancels in the ratio)."""
+    u = real(1) + x
+    return select(u == real(1), x, log(u) * (x / (u - real(1))))
+
+
+@helper
+def elementwise_loss(term, slope, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads):  # type: ignore[no-untyped-def]
+    """losses[r] = weights[r] * mean_i term(y[r, i], t[r, i]), dy = weights[r] * slope(y, t) / (size * rows), p = y.
+
+    `term` and `slope` (its derivative by y) are helpers f(y, t, parameter). Shapes: y, t, p, dy (rows, size), weights,
+    losses (rows), terms: working memory (size). Partition: samples.
+    """
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        output, target, prediction, gradient = shift(y, r * size), shift(t, r * size), shift(p, r * size), shift(dy, r * size)
+        weight = weights[r] / real(size)
+        scale = weight / real(rows)
+        for i in range(size):
+            terms[i] = term(output[i], target[i], parameter)
+            gradient[i] = scale * slope(output[i], target[i], parameter)
+            prediction[i] = output[i]
+        losses[r] = weight * sum_of(terms, size)
+
+
+@kernel
+def labels_as_reals(labels: InInt, t: Out, rows: Live, thread: Thread, threads: Threads):
+    """t[r] = labels[r]. Shapes: labels, t (rows). Partition: samples."""
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        t[r] = labels[r]
+
