@@ -10,7 +10,7 @@ from dlrun.config.docs import field_help
 from dlrun.config.grammar import Choice, Listing, Record, Shape, Table, fields_of, select
 from dlrun.config.messages import problems_of
 from dlrun.config.node import Node, describe
-from dlrun.config.problems import nearest, path_text, suggestion
+from dlrun.config.problems import article, nearest, path_text, suggestion
 from dlrun.errors import Path, Problem
 from dlrun.registry import Component, Spec
 
@@ -60,13 +60,13 @@ class Builder:
         registry = shape.registry
         kind, names = registry.kind, ", ".join(registry.names)
         if not node.is_mapping:
-            message = f"{path_text(node.path)}: expected a {kind}, got {describe(node)}"
+            message = f"{path_text(node.path)}: expected {article(kind)}, got {describe(node)}"
             return self._report(node.path, message, f"write its name, or {{type: name, ...}}; one of: {names}")
         chosen = node.get("type")
         if chosen is None:
             return self._report(node.path, f"{path_text(node.path)} has no 'type'", f"one of: {names}")
         if not isinstance(chosen.value, str):
-            message = f"{path_text(chosen.path)}: expected the name of a {kind}, got {describe(chosen)}"
+            message = f"{path_text(chosen.path)}: expected the name of {article(kind)}, got {describe(chosen)}"
             return self._report(chosen.path, message, f"one of: {names}")
         if chosen.value not in registry:
             help = suggestion(chosen.value, registry.names)

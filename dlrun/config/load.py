@@ -84,7 +84,7 @@ def validate(root: Node) -> tuple[RunConfig | None, list[Node], list[Problem]]:
             builder.build(layer, Choice(LAYER_CHOICES))
     result = builder.record(_with_layers(root, layers) if layers else root, RunConfig)
     problems += builder.problems
-    problems += reference_problems(layers, _data_inputs(root))
+    problems += _one_for_each_place(reference_problems(layers, _data_inputs(root)))
     problems += frozen_problems(root.get("initialize_from", "freeze"), layers)
     problems += frozen_problems(root.get("initialize_from", "layers"), layers)
     problems += monitor_problems(Parts(root, builder.built))
@@ -95,6 +95,14 @@ def _data_inputs(root: Node) -> set[str] | None:
     """Return the names of the data's inputs; None where the config leaves them to the data."""
     inputs = root.get("data", "inputs")
     return set(inputs.entries) if inputs is not None and inputs.is_mapping else None
+
+
+def _one_for_each_place(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the first problem of each place: the copies that a repeat makes share their places."""
+    first: dict[Path, Problem] = {}
+    for problem in problems:
+        first.setdefault(problem.path, problem)
+    return list(first.values())
 
 
 def _is_repeat(layer: Node) -> bool:

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from dlrun.config.docs import field_help
 from dlrun.config.node import Node, describe
-from dlrun.config.problems import path_text, suggestion
+from dlrun.config.problems import article, path_text, suggestion
 from dlrun.errors import Path, Problem
 from dlrun.registry import Spec
 
@@ -110,6 +110,8 @@ def _fault_message(error: ErrorDetails, path: Path, value: Node | None) -> str:
         return f"{text} must not be empty"
     if kind == "finite_number" and value is not None:
         return f"{text} must be a finite number, got {value.value}"
+    if kind == "component_expected":
+        return f"{text}: expected {article(context['kind'])}, got {'nothing' if value is None else describe(value)}"
     if kind in ("value_error", "assertion_error"):
         return f"{text}: {context['error']}"
     message = error["msg"]

@@ -147,6 +147,11 @@ def path_text(path: Path) -> str:
     return text.removeprefix(".") or "the config"
 
 
+def article(noun: str) -> str:
+    """Return a noun with its article: a layer, an optimizer."""
+    return f"an {noun}" if noun[:1] in "aeiou" else f"a {noun}"
+
+
 def nearest(name: str, options: Iterable[str]) -> str | None:
     """Return the option that `name` most probably means, or None."""
     by_case = {option.lower(): option for option in sorted(options, reverse=True)}

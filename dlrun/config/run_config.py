@@ -17,7 +17,7 @@ from dlrun.optimizers import OPTIMIZERS, Optimizer
 from dlrun.registry import ChosenBy, Spec
 from dlrun.schedules import SCHEDULES, Schedule
 
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names that are safe as part of a folder's name everywhere."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from annotated_types import MaxLen, MinLen
@@ -16,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from dlrun.config.docs import field_text, summary
 from dlrun.config.extends import KEY as EXTENDS
-from dlrun.config.grammar import Choice, Listing, Record, Table, aliases_of, shape_of
+from dlrun.config.grammar import Either, Leaf, Listing, Record, Shape, Table, aliases_of, shape_of
 from dlrun.config.run_config import RunConfig
 from dlrun.registry import ChosenBy, Component, Registry, Spec
 
@@ -98,6 +99,8 @@ class _Generator:
                 return _to(self._choice(mark.registry, is_part))
             if isinstance(mark, WithJsonSchema):
                 return dict(mark.json_schema or {})
+        if _is_plain(shape_of(annotation)):
+            return _pydantic_schema(annotation, tuple(metadata))
         origin, arguments = get_origin(annotation), get_args(annotation)
         if origin is Annotated:
             return self.schema(arguments[0], arguments[1:], is_part)
@@ -111,10 +114,7 @@ class _Generator:
             return {"type": "object", "additionalProperties": values} | _length(metadata, "Properties", is_part)
         if isinstance(shape, Listing) and shape.is_uniform:
             return {"type": "array", "items": self.schema(arguments[0], (), False)} | _length(metadata, "Items", False)
-        if isinstance(shape, Listing):
-            return _exact_list([self.schema(argument, (), False) for argument in arguments])
-        assert not isinstance(shape, Choice)
-        return TypeAdapter(Annotated[annotation, *metadata] if metadata else annotation).json_schema()
+        return _exact_list([self.schema(argument, (), False) for argument in arguments])
 
     def _mapping_or_text(self, spec: type[Spec], is_part: bool) -> Schema:
         mapping = _to(self.reference(spec, is_part))
@@ -130,7 +130,8 @@ class _Generator:
             mappings = [self._component(registry, component, is_part) for component in registry]
             spellings = [*registry.names, *sorted(registry.synonyms)]
             bare = [each for each in spellings if is_part or not _required(registry[each])]
-            self.definitions[name] = {"anyOf": [{"enum": bare}, *mappings] if bare else mappings}
+            alternatives = [{"enum": bare}, *mappings] if bare else mappings
+            self.definitions[name] = {"anyOf": alternatives} if alternatives else {"not": {}}
         return name
 
     def _component(self, registry: Registry[Any], component: type[Component], is_part: bool) -> Schema:
@@ -142,6 +143,24 @@ class _Generator:
         if not is_part:
             definition["required"] = sorted({"type", *definition.get("required", ())})
         return _to(name)
+
+
+def _is_plain(shape: Shape) -> bool:
+    """Say whether there are no Specs in a shape: then Pydantic knows its schema."""
+    if isinstance(shape, Listing):
+        return all(_is_plain(item) for item in shape.items)
+    if isinstance(shape, Either):
+        return all(_is_plain(alternative) for alternative in shape.alternatives)
+    return _is_plain(shape.value) if isinstance(shape, Table) else isinstance(shape, Leaf)
+
+
+@cache
+def _cached_schema(annotation: Any, metadata: tuple[Any, ...]) -> Schema:
+    return TypeAdapter(Annotated[annotation, *metadata] if metadata else annotation).json_schema()
+
+
+def _pydantic_schema(annotation: Any, metadata: tuple[Any, ...]) -> Schema:
+    return dict(_cached_schema(annotation, metadata))
 
 
 def _required(spec: type[Spec]) -> list[str]:
