@@ -1,0 +1,232 @@
+"""Pooling over windows of images, channels last: every loop's innermost axis is the channels.
+
+x (rows, height, width, channels), y (rows, out_height, out_width, channels); gradients have the same shapes.
+`geometry` holds the sizes, as in `dlrun.kernels.convolution`; the part of a window that lies beyond the image doesn't
+count.
+"""
+
+from dlrun.kernels.convolution import (
+    CHANNELS,
+    HEIGHT,
+    KERNEL_HEIGHT,
+    KERNEL_WIDTH,
+    LEFT,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    STRIDE_X,
+    STRIDE_Y,
+    TOP,
+    WIDTH,
+    clear,
+)
+from dlrun.kernels.lang import (
+    In,
+    InBytes,
+    InInt,
+    InLong,
+    Live,
+    Out,
+    OutBytes,
+    OutInt,
+    Primitive,
+    Thread,
+    Threads,
+    first_of,
+    helper,
+    kernel,
+    last_of,
+    real,
+    select,
+    shift,
+)
+
+int32 = Primitive("dlrun.kernels.whole:int32")
+"""int32(i): i in 32 bits."""
+
+
+@helper
+def is_two_by_two(g):  # type: ignore[no-untyped-def]
+    """Return whether windows are 2 x 2, side by side, and whole: the usual case, which has loops of its own."""
+    plain = g[KERNEL_HEIGHT] == 2 and g[KERNEL_WIDTH] == 2 and g[STRIDE_Y] == 2 and g[STRIDE_X] == 2
+    return plain and 2 * g[OUT_HEIGHT] <= g[HEIGHT] and 2 * g[OUT_WIDTH] <= g[WIDTH]
+
+
+@helper
+def larger_of_four(p0, p1, p2, p3, y, winner, channels):  # type: ignore[no-untyped-def]
+    """y[c] = the largest of four, winner[c] = which; the first of equals, and NaN before all numbers."""
+    for c in range(channels):
+        best, which = p0[c], 0
+        better = p1[c] > best or p1[c] != p1[c]
+        best, which = select(better, p1[c], best), select(better, 1, which)
+        better = p2[c] > best or p2[c] != p2[c]
+        best, which = select(better, p2[c], best), select(better, 2, which)
+        better = p3[c] > best or p3[c] != p3[c]
+        y[c] = select(better, p3[c], best)
+        winner[c] = select(better, 3, which)
+
+
+@helper
+def larger(x, tap, y, winner, channels):  # type: ignore[no-untyped-def]
+    """Let a further tap's entries take the place of those that they exceed."""
+    for c in range(channels):
+        better = x[c] > y[c] or x[c] != x[c]
+        y[c] = select(better, x[c], y[c])
+        winner[c] = select(better, int32(tap), int32(winner[c]))
+
+
+@helper
+def max_of_image(x, y, winner, g):  # type: ignore[no-untyped-def]
+    """Compute one sample of `max_pool_forward`."""
+    channels, width, pool_width = g[CHANNELS], g[WIDTH], g[KERNEL_WIDTH]
+    fast = is_two_by_two(g)
+    for i in range(g[OUT_HEIGHT]):
+        top = i * g[STRIDE_Y] - g[TOP]
+        for j in range(g[OUT_WIDTH]):
+            left = j * g[STRIDE_X] - g[LEFT]
+            place = (i * g[OUT_WIDTH] + j) * channels
+            best, which = shift(y, place), shift(winner, place)
+            if fast:
+                p = shift(x, (top * width + left) * channels)
+                below = shift(p, width * channels)
+                larger_of_four(p, shift(p, channels), below, shift(below, channels), best, which, channels)
+            else:
+                first_y, first_x = max(0, -top), max(0, -left)
+                p = shift(x, ((top + first_y) * width + left + first_x) * channels)
+                tap = first_y * pool_width + first_x
+                for c in range(channels):
+                    best[c] = p[c]
+                    which[c] = tap
+                for ky in range(first_y, min(g[KERNEL_HEIGHT], g[HEIGHT] - top)):
+                    for kx in range(first_x, min(pool_width, width - left)):
+                        p = shift(x, ((top + ky) * width + left + kx) * channels)
+                        larger(p, ky * pool_width + kx, best, which, channels)
+
+
+@helper
+def route_to_image(dy, winner, dx, g):  # type: ignore[no-untyped-def]
+    """Compute one sample of `max_pool_backward`."""
+    channels, width, pool_width = g[CHANNELS], g[WIDTH], g[KERNEL_WIDTH]
+    fast = is_two_by_two(g)
+    if not (fast and 2 * g[OUT_HEIGHT] == g[HEIGHT] and 2 * g[OUT_WIDTH] == width):
+        clear(dx, g[HEIGHT] * width * channels)
+    for i in range(g[OUT_HEIGHT]):
+        top = i * g[STRIDE_Y] - g[TOP]
+        for j in range(g[OUT_WIDTH]):
+            left = j * g[STRIDE_X] - g[LEFT]
+            place = (i * g[OUT_WIDTH] + j) * channels
+            gradient, which = shift(dy, place), shift(winner, place)
+            if fast:
+                p0 = shift(dx, (top * width + left) * channels)
+                p2 = shift(p0, width * channels)
+                p1, p3 = shift(p0, channels), shift(p2, channels)
+                for c in range(channels):
+                    p0[c] = select(which[c] == 0, gradient[c], real(0))
+                    p1[c] = select(which[c] == 1, gradient[c], real(0))
+                    p2[c] = select(which[c] == 2, gradient[c], real(0))
+                    p3[c] = select(which[c] == 3, gradient[c], real(0))
+            else:
+                for ky in range(max(0, -top), min(g[KERNEL_HEIGHT], g[HEIGHT] - top)):
+                    for kx in range(max(0, -left), min(pool_width, width - left)):
+                        p = shift(dx, ((top + ky) * width + left + kx) * channels)
+                        tap = int32(ky * pool_width + kx)
+                        for c in range(channels):
+                            p[c] += select(int32(which[c]) == tap, gradient[c], real(0))
+
+
+@kernel
+def max_pool_forward(x: In, y: Out, winner: OutBytes, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
+    """y[r, i, j, c] = the largest x[r, i sy + ky - top, j sx + kx - left, c]; winner = ky pool_width + kx, the first of equals.
+
+    NaN counts as larger than all numbers. Saves for backward: winner. Partition: samples.
+    """
+    g = geometry
+    x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        max_of_image(shift(x, r * x_size), shift(y, r * y_size), shift(winner, r * y_size), geometry)
+
+
+@kernel
+def max_pool_backward(dy: In, winner: InBytes, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
+    """dx = the sum of dy over the windows that an entry won. Partition: samples."""
+    g = geometry
+    x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        route_to_image(shift(dy, r * y_size), shift(winner, r * y_size), shift(dx, r * x_size), geometry)
+
+
+@kernel
+def max_pool_large_forward(x: In, y: Out, winner: OutInt, geometry: InLong, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+    """As `max_pool_forward`, for windows of more than 256 places."""
+    g = geometry
+    x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        max_of_image(shift(x, r * x_size), shift(y, r * y_size), shift(winner, r * y_size), geometry)
+
+
+@kernel
+def max_pool_large_backward(dy: In, winner: InInt, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+    """As `max_pool_backward`, for windows of more than 256 places."""
+    g = geometry
+    x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        route_to_image(shift(dy, r * y_size), shift(winner, r * y_size), shift(dx, r * x_size), geometry)
+
+
+@helper
+def mean_of_image(x, y, g):  # type: ignore[no-untyped-def]
+    """Compute one sample of `average_pool_forward`."""
+    channels, width = g[CHANNELS], g[WIDTH]
+    for i in range(g[OUT_HEIGHT]):
+        top = i * g[STRIDE_Y] - g[TOP]
+        for j in range(g[OUT_WIDTH]):
+            left = j * g[STRIDE_X] - g[LEFT]
+            mean = shift(y, (i * g[OUT_WIDTH] + j) * channels)
+            clear(mean, channels)
+            first_y, last_y = max(0, -top), min(g[KERNEL_HEIGHT], g[HEIGHT] - top)
+            first_x, last_x = max(0, -left), min(g[KERNEL_WIDTH], width - left)
+            for ky in range(first_y, last_y):
+                for kx in range(first_x, last_x):
+                    p = shift(x, ((top + ky) * width + left + kx) * channels)
+                    for c in range(channels):
+                        mean[c] += p[c]
+            scale = real(1) / real((last_y - first_y) * (last_x - first_x))
+            for c in range(channels):
+                mean[c] *= scale
+
+
+@helper
+def spread_over_image(dy, dx, g):  # type: ignore[no-untyped-def]
+    """Compute one sample of `average_pool_backward`."""
+    channels, width = g[CHANNELS], g[WIDTH]
+    clear(dx, g[HEIGHT] * width * channels)
+    for i in range(g[OUT_HEIGHT]):
+        top = i * g[STRIDE_Y] - g[TOP]
+        for j in range(g[OUT_WIDTH]):
+            left = j * g[STRIDE_X] - g[LEFT]
+            gradient = shift(dy, (i * g[OUT_WIDTH] + j) * channels)
+            first_y, last_y = max(0, -top), min(g[KERNEL_HEIGHT], g[HEIGHT] - top)
+            first_x, last_x = max(0, -left), min(g[KERNEL_WIDTH], width - left)
+            scale = real(1) / real((last_y - first_y) * (last_x - first_x))
+            for ky in range(first_y, last_y):
+                for kx in range(first_x, last_x):
+                    p = shift(dx, ((top + ky) * width + left + kx) * channels)
+                    for c in range(channels):
+                        p[c] += gradient[c] * scale
+
+
+@kernel
+def average_pool_forward(x: In, y: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
+    """y[r, i, j, c] = the mean of x[r, i sy + ky - top, j sx + kx - left, c] over the window's places. Partition: samples."""
+    g = geometry
+    x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        mean_of_image(shift(x, r * x_size), shift(y, r * y_size), geometry)
+
+
+@kernel
+def average_pool_backward(dy: In, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
+    """dx = the sum of dy / places over the windows that an entry is in. Partition: samples."""
+    g = geometry
+    x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        spread_over_image(shift(dy, r * y_size), shift(dx, r * x_size), geometry)

@@ -1,0 +1,24 @@
+"""Average pooling over images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from dlrun.layers.pool import Pool2D, average_backward, average_forward
+
+if TYPE_CHECKING:
+    from dlrun.compiler.emitter import Emitter
+
+
+class AveragePool2D(Pool2D):
+    """The mean of each window of images (height, width, channels), channel by channel."""
+
+    type: Literal["average_pool2d"] = "average_pool2d"
+
+    def forward(self, emit: Emitter) -> None:
+        """Emit one call."""
+        average_forward(emit, self.geometry(emit.input_shapes[0]))
+
+    def backward(self, emit: Emitter) -> None:
+        """Emit one call, if the gradient is wanted."""
+        average_backward(emit, self.geometry(emit.input_shapes[0]))

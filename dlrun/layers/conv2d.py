@@ -1,0 +1,48 @@
+"""The convolution over images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from dlrun.layers.base import Shape, expect_rank
+from dlrun.layers.convolution import Convolution, check_dilation, check_groups
+from dlrun.layers.geometry import Geometry
+from dlrun.layers.windows import Padding, Pair, pair, window
+
+
+class Conv2D(Convolution):
+    """A convolution over images (height, width, channels): each filter is a pattern looked for in every window."""
+
+    type: Literal["conv2d"] = "conv2d"
+    filters: PositiveInt
+    """The number of output channels."""
+    kernel_size: Pair
+    """The height and width of a window."""
+    strides: Pair = 1
+    """How far the window moves, down and to the right."""
+    padding: Padding = "valid"
+    """"valid": windows within the image only; "same": zeros around it, so that with strides 1 the size is kept."""
+    dilation_rate: Pair = 1
+    """How far apart the places are that a window sees."""
+    groups: PositiveInt = 1
+    """Into how many groups channels and filters are split, each convolved by itself."""
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """Return the sizes. Raises ShapeError where the window or the groups don't fit."""
+        expect_rank(self, shape, 3, "(height, width, channels)")
+        size, strides, dilation = pair(self.kernel_size), pair(self.strides), pair(self.dilation_rate)
+        check_dilation(strides, dilation)
+        check_groups(shape[2], self.filters, self.groups)
+        y, x = (window(shape[i], size[i], strides[i], self.padding, dilation[i]) for i in range(2))
+        return Geometry(y, x, shape[2], self.filters, self.groups)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (out_height, out_width, filters)."""
+        geometry = self.geometry(inputs[0])
+        return (geometry.y.out, geometry.x.out, self.filters)
+
+    def kernel_shape(self, shape: Shape) -> Shape:
+        """Return (kernel_height, kernel_width, channels / groups, filters)."""
+        return (*pair(self.kernel_size), shape[2] // self.groups, self.filters)

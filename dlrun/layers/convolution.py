@@ -1,0 +1,156 @@
+"""What the convolutions have in common: their fields, and the calls they are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from dlrun.errors import ShapeError
+from dlrun.initializers import INITIALIZERS, GlorotUniform, Initializer, Zeros
+from dlrun.kernels.convolution import (
+    BLOCK,
+    NO_LIMIT,
+    combine_chunks,
+    conv_backward_input,
+    conv_backward_weights,
+    conv_forward,
+    conv_pack,
+)
+from dlrun.layers.activation import Activated
+from dlrun.layers.base import Shape
+from dlrun.layers.geometry import Geometry
+from dlrun.layers.variable import Variable
+from dlrun.plan import CHUNKS, Buffer, ScratchSize
+from dlrun.registry import ChosenBy
+from dlrun.regularizers import CONSTRAINTS, REGULARIZERS, Constraint, Regularizer
+
+if TYPE_CHECKING:
+    from dlrun.compiler.emitter import Emitter
+
+
+class Convolution(Activated):
+    """A layer whose outputs are sums over windows of its input, with the same weights in every window.
+
+    A subclass gives `geometry` and `kernel_shape`.
+    """
+
+    use_bias: bool = True
+    """Whether a bias is added."""
+    kernel_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = GlorotUniform()
+    """How the weights start."""
+    bias_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = Zeros()
+    """How the bias starts."""
+    kernel_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
+    """A penalty on the weights."""
+    bias_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
+    """A penalty on the bias."""
+    kernel_constraint: Annotated[Constraint, ChosenBy(CONSTRAINTS)] | None = None
+    """A condition on the weights of each output."""
+
+    reads_output: ClassVar[bool] = False
+    fuses_relu: ClassVar[bool] = True
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """Return the sizes of the convolution over an input of this shape. Raises ShapeError where it doesn't fit."""
+        raise TypeError(f"{type(self).__name__} gives no geometry")
+
+    def kernel_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the weights."""
+        raise TypeError(f"{type(self).__name__} gives no kernel shape")
+
+    def bias_size(self, shape: Shape) -> int:
+        """Return how many outputs a place has."""
+        return self.geometry(shape).filters
+
+    def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
+        """Return kernel and bias. Fans are Keras's: taps times the last two extents of the kernel's shape."""
+        shape = self.kernel_shape(inputs[0])
+        taps = self.geometry(inputs[0]).taps
+        kernel = Variable(
+            "kernel", shape, self.kernel_initializer, taps * shape[-2], taps * shape[-1],
+            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
+        )  # fmt: skip
+        bias = Variable("bias", (self.bias_size(inputs[0]),), self.bias_initializer, regularizer=self.bias_regularizer)
+        return (kernel, bias) if self.use_bias else (kernel,)
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return a multiplication and an addition for each weight in each window."""
+        return self.geometry(inputs[0]).flops
+
+    def forward(self, emit: Emitter) -> None:
+        """Emit the convolution, with bias and a fused ReLU."""
+        emit_forward(
+            emit, self.geometry(emit.input_shapes[0]), emit.input, emit.output, bias_of(self, emit), emit.floor
+        )
+
+    def backward(self, emit: Emitter) -> None:
+        """Emit the gradient of the input, then those of the variables with their updates."""
+        geometry = self.geometry(emit.input_shapes[0])
+        dx = emit.input_gradient()
+        if dx is not None:
+            emit_input_gradient(emit, geometry, emit.output_gradient, dx, emit.zeros(geometry.channels), NO_LIMIT)
+        emit_weight_gradient(emit, geometry, emit.input, emit.output_gradient, self.use_bias)
+
+
+def check_groups(channels: int, filters: int, groups: int) -> None:
+    """Raise ShapeError unless the groups share channels and filters out evenly."""
+    if channels % groups:
+        raise ShapeError(f"{channels} input channels can't be shared out evenly among {groups} groups", "groups")
+    if filters % groups:
+        raise ShapeError(f"{filters} filters can't be shared out evenly among {groups} groups", "groups")
+
+
+def check_dilation(strides: tuple[int, int], dilation: tuple[int, int]) -> None:
+    """Raise ShapeError where windows both jump and have gaps: as in Keras, that isn't supported."""
+    if max(strides) > 1 and max(dilation) > 1:
+        raise ShapeError("strides and dilation_rate can't both be greater than 1", "dilation_rate")
+
+
+def bias_of(layer: Convolution, emit: Emitter) -> Buffer:
+    """Return the bias, or zeros for it."""
+    return emit.variable("bias") if layer.use_bias else emit.zeros(layer.bias_size(emit.input_shapes[0]))
+
+
+def constants_of(emit: Emitter, geometry: Geometry) -> Buffer:
+    """Return the geometry as kernels take it."""
+    return emit.constant("geometry", geometry.constants(), "int64")
+
+
+def emit_forward(emit: Emitter, geometry: Geometry, x: Buffer, y: Buffer, b: Buffer, floor: float) -> None:
+    """Emit y = the convolution of x, plus b, cut off below at `floor`."""
+    geometry = geometry.merged()
+    emit.call(
+        conv_forward, flops=geometry.flops * emit.batch, x=x, w=emit.variable("kernel"), b=b, y=y, floor=floor,
+        geometry=constants_of(emit, geometry), scratch=ScratchSize(geometry.padded_size), rows=emit.rows,
+    )  # fmt: skip
+
+
+def emit_input_gradient(emit: Emitter, geometry: Geometry, dy: Buffer, dx: Buffer, b: Buffer, floor: float) -> None:
+    """Emit dx = the transposed convolution of dy, plus b, cut off below at `floor`."""
+    geometry = geometry.merged()
+    constants, packed = constants_of(emit, geometry), emit.shared("packed", geometry.packed_size)
+    emit.call(conv_pack, partition="split", w=emit.variable("kernel"), packed=packed, geometry=constants)
+    emit.call(
+        conv_backward_input, flops=geometry.flops * emit.batch, dy=dy, packed=packed, b=b, dx=dx, floor=floor,
+        geometry=constants, scratch=ScratchSize(geometry.gradient_padded_size), rows=emit.rows,
+    )  # fmt: skip
+
+
+def emit_weight_gradient(emit: Emitter, geometry: Geometry, x: Buffer, dy: Buffer, with_bias: bool) -> None:
+    """Emit the gradients of kernel and bias from a convolution's input and its output's gradient, and their updates."""
+    geometry = geometry.merged()
+    kernel, bias = emit.update("kernel"), emit.update("bias") if with_bias else None
+    if kernel is None and bias is None:
+        return
+    size = geometry.weights + geometry.filters
+    partials = emit.shared("partials", CHUNKS * size)
+    emit.call(
+        conv_backward_weights, partition="chunks", flops=geometry.flops * emit.batch, x=x, dy=dy, partials=partials,
+        zeros=emit.zeros(16), geometry=constants_of(emit, geometry), scratch=ScratchSize(geometry.padded_size),
+        rows=emit.rows,
+    )  # fmt: skip
+    for update, offset, count in ((kernel, 0, geometry.weights), (bias, geometry.weights, geometry.filters)):
+        if update is not None:
+            emit.call(
+                combine_chunks, partition="split", partials=partials, gradient=update, scratch=ScratchSize(BLOCK),
+                stride=size, offset=offset, count=count,
+            )  # fmt: skip

@@ -1,0 +1,119 @@
+"""What the pools have in common: their fields, and the calls they are made of."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, ClassVar
+
+from dlrun.kernels.pooling import (
+    average_pool_backward,
+    average_pool_forward,
+    max_pool_backward,
+    max_pool_forward,
+    max_pool_large_backward,
+    max_pool_large_forward,
+)
+from dlrun.layers.base import Layer, Shape, expect_rank
+from dlrun.layers.geometry import Geometry
+from dlrun.layers.windows import Padding, Pair, PositiveInt, Window, pair, window
+
+if TYPE_CHECKING:
+    from dlrun.compiler.emitter import Emitter
+
+BYTE_TAPS = 256
+"""Up to this many places in a window, which of them won fits into a byte."""
+
+
+class Pool(Layer):
+    """A layer that makes one number of each window, channel by channel. A subclass gives `geometry`."""
+
+    padding: Padding = "valid"
+    """"valid": windows within the input only; "same": also those that reach beyond it, of which only the part within counts."""
+
+    reads_output: ClassVar[bool] = False
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """Return the sizes over an input of this shape. Raises ShapeError where the window doesn't fit."""
+        raise TypeError(f"{type(self).__name__} gives no geometry")
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return an operation for each place of each window."""
+        geometry = self.geometry(inputs[0])
+        return geometry.taps * geometry.y.out * geometry.x.out * geometry.channels
+
+
+class Pool2D(Pool):
+    """A pool over images."""
+
+    pool_size: Pair = 2
+    """The height and width of a window."""
+    strides: Pair | None = None
+    """How far the window moves, down and to the right; as far as it is large when left out."""
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """Return the sizes. Raises ShapeError where the window doesn't fit."""
+        expect_rank(self, shape, 3, "(height, width, channels)")
+        size, strides = pair(self.pool_size), pair(self.strides or self.pool_size)
+        y, x = (window(shape[i], size[i], strides[i], self.padding, field="pool_size") for i in range(2))
+        return Geometry(y, x, shape[2], shape[2], shape[2])
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (out_height, out_width, channels)."""
+        geometry = self.geometry(inputs[0])
+        return (geometry.y.out, geometry.x.out, geometry.channels)
+
+
+class Pool1D(Pool):
+    """A pool over sequences."""
+
+    pool_size: PositiveInt = 2
+    """How many steps a window has."""
+    strides: PositiveInt | None = None
+    """How far the window moves; as far as it is large when left out."""
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """Return the sizes, as of an image of height 1. Raises ShapeError where the window doesn't fit."""
+        expect_rank(self, shape, 2, "(steps, channels)")
+        x = window(shape[0], self.pool_size, self.strides or self.pool_size, self.padding, field="pool_size")
+        return Geometry(Window(1, 1, 1, 1, 0, 1), x, shape[1], shape[1], shape[1])
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (out_steps, channels)."""
+        geometry = self.geometry(inputs[0])
+        return (geometry.x.out, geometry.channels)
+
+
+def max_forward(emit: Emitter, geometry: Geometry) -> None:
+    """Emit y = the largest entry of each window; which one it was is saved."""
+    large = geometry.taps > BYTE_TAPS
+    emit.call(
+        max_pool_large_forward if large else max_pool_forward, x=emit.input, y=emit.output,
+        winner=emit.saved("winner", prod(emit.output_shape), "int32" if large else "uint8"),
+        geometry=emit.constant("geometry", geometry.constants(), "int64"), rows=emit.rows,
+    )  # fmt: skip
+
+
+def max_backward(emit: Emitter, geometry: Geometry) -> None:
+    """Emit dx = dy at the entries that won."""
+    dx = emit.input_gradient()
+    large = geometry.taps > BYTE_TAPS
+    if dx is not None:
+        emit.call(
+            max_pool_large_backward if large else max_pool_backward, dy=emit.output_gradient, dx=dx,
+            winner=emit.saved("winner", prod(emit.output_shape), "int32" if large else "uint8"),
+            geometry=emit.constant("geometry", geometry.constants(), "int64"), rows=emit.rows,
+        )  # fmt: skip
+
+
+def average_forward(emit: Emitter, geometry: Geometry) -> None:
+    """Emit y = the mean of each window."""
+    constants = emit.constant("geometry", geometry.constants(), "int64")
+    emit.call(average_pool_forward, x=emit.input, y=emit.output, geometry=constants, rows=emit.rows)
+
+
+def average_backward(emit: Emitter, geometry: Geometry) -> None:
+    """Emit dx = dy spread evenly over each window."""
+    dx = emit.input_gradient()
+    if dx is not None:
+        constants = emit.constant("geometry", geometry.constants(), "int64")
+        emit.call(average_pool_backward, dy=emit.output_gradient, dx=dx, geometry=constants, rows=emit.rows)
