@@ -30,6 +30,8 @@ STALE = 24 * 3600.0
 SAMPLES = 16
 """Pages of each file whose checksum is compared when an entry is opened; the whole file would take too long."""
 PAGE = 4096
+RECENT = 3600.0
+"""Seconds for which an entry that was used is kept whatever the limit: a run may need it again at once."""
 
 
 def folder() -> Path:
@@ -136,9 +138,9 @@ def prune(parent: Path, limit: int = LIMIT) -> None:
         except OSError:
             continue  # another process removed it just now
     total = 0
-    for _, size, place in sorted(entries):
+    for age, size, place in sorted(entries):
         total += size
-        if total > limit:
+        if total > limit and age > RECENT:
             shutil.rmtree(place, ignore_errors=True)
 
 

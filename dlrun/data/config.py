@@ -34,6 +34,7 @@ class TargetConfig(Spec):
 
     bare_field: ClassVar[str | None] = "column"
 
+    bare_field: ClassVar[str | None] = "column"
     column: str | None = None
     """The source's column: one class or one number a row."""
     columns: tuple[str, ...] | None = None

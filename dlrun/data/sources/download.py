@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import http.client
 import os
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +51,10 @@ def download(files: Sequence[RemoteFile], folder: Path) -> None:
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             for file in missing:
                 _download_one(file, folder, progress)
+    except Unreachable:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # only where it is empty: a folder without its files helps nobody
+        raise
     except OSError as error:
         raise DataError(f"can't write into {folder}: {error.strerror or error}") from None
 
@@ -80,6 +82,10 @@ def _download_one(file: RemoteFile, folder: Path, progress: Progress) -> None:
 
 def _transfer(url: str, target: Path, sha256: str, progress: Progress, task: TaskID) -> str | None:
     """Fetches one URL into `target`; returns what went wrong, or None when the checksum is right."""
+    import http.client
+    import urllib.error
+    import urllib.request
+
     digest = hashlib.sha256()
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "dlrun"})

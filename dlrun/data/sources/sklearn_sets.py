@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +16,8 @@ class SklearnSource(Source):
 
     def stamp(self) -> list[Any]:
         """The package's version."""
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             return [version("scikit-learn")]
         except PackageNotFoundError:

@@ -26,7 +26,7 @@ class CategoryTransform(Transform):
         for chunk in chunks():
             self._refuse_missing(chunk, layout)
             for column in range(layout.channels):
-                found[column].update(np.unique(chunk.reshape(len(chunk), -1)[:, column]).tolist())
+                found[column].update(np.unique(chunk.reshape(len(chunk), layout.channels)[:, column]).tolist())
         if layout.kind == "text":
             return {"categories": [sorted(layout.values[i][code] for code in codes) for i, codes in enumerate(found)]}
         return {"categories": [[number_name(value) for value in sorted(values)] for values in found]}
@@ -34,7 +34,7 @@ class CategoryTransform(Transform):
     def indices(self, array: Array, layout: Layout, fitted: Fitted) -> Array:
         """The index of each value among its column's categories, (rows, columns) int32, UNSEEN for others."""
         self._refuse_missing(array, layout)
-        flat = array.reshape(len(array), -1)
+        flat = array.reshape(len(array), layout.channels)
         result = np.empty(flat.shape, np.int32)
         for column, categories in enumerate(fitted["categories"]):
             result[:, column] = _column_indices(flat[:, column], layout, column, categories)
@@ -62,7 +62,7 @@ class CategoryTransform(Transform):
     def _refuse_missing(self, array: Array, layout: Layout) -> None:
         missing = array < 0 if layout.kind == "text" else np.isnan(array)
         if missing.any():
-            column = int(np.argwhere(missing.reshape(len(array), -1))[0][1])
+            column = int(np.argwhere(missing.reshape(len(array), layout.channels))[0][1])
             raise DataError(
                 f"column {layout.column_name(column)!r} has missing values, which {self.type} can't take",
                 help="put {type: impute, strategy: mode} before it (or constant, or drop)",
