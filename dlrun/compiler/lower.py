@@ -76,11 +76,14 @@ class Lowering:
             self._enter("forward", node.name)
             inputs = [self.values[name] for name in node.inputs]
             output = self.values[node.name] = self._output_of(node)
-            if not (node.layer.is_alias or node.forward_elsewhere):
+            if not (self._is_alias(node) or node.forward_elsewhere):
                 node.layer.forward(Emitter(self.builder, node, self.goal.training, inputs, output))
 
+    def _is_alias(self, node: Node) -> bool:
+        return node.layer.is_alias_when(self.goal.training)
+
     def _output_of(self, node: Node) -> Buffer:
-        if node.layer.is_alias or (node.layer.is_in_place and self._may_overwrite(node.inputs[0])):
+        if self._is_alias(node) or (node.layer.is_in_place and self._may_overwrite(node.inputs[0])):
             return self.values[node.inputs[0]]
         return self.builder.rows_buffer(f"{node.name}/output", prod(node.output_shape))
 
@@ -89,7 +92,7 @@ class Lowering:
         if len(self.graph.consumers(name)) != 1 or name in self.graph.inputs:
             return False
         node = self.graph.nodes[name]
-        if node.layer.is_alias:
+        if self._is_alias(node):
             return self._may_overwrite(node.inputs[0])
         return not node.layer.reads_output
 
@@ -149,8 +152,9 @@ class Lowering:
 
     def _backward_of(self, node: Node) -> None:
         gradient = self.gradients[node.name]
-        if (node.layer.is_alias or node.layer.is_in_place) and self._pass_through(node, gradient):
-            if node.layer.is_in_place:
+        is_alias = self._is_alias(node)
+        if (is_alias or node.layer.is_in_place) and self._pass_through(node, gradient):
+            if not is_alias:
                 node.layer.backward(self._emitter(node, gradient, {0: gradient}))
             return
         shared: list[tuple[Buffer, Buffer, int]] = []
@@ -164,7 +168,7 @@ class Lowering:
                 shared.append((self.gradients[name], part, prod(node.input_shapes[index])))
             else:
                 targets[index] = self._gradient_buffer(name)
-        if node.layer.is_alias:
+        if is_alias:
             target = targets[0]
             assert target is not None
             self.builder.call(copy, x=gradient, y=target, rows=ROWS, size=prod(node.output_shape))
@@ -177,8 +181,8 @@ class Lowering:
         """Let the input's gradient use the output's buffer where the input has no other consumer."""
         name = node.inputs[0]
         if name not in self.wanted:
-            return node.layer.is_alias
-        if len(self.graph.consumers(name)) != 1:
+            return self._is_alias(node)
+        if len(self.graph.consumers(name)) != 1 or name in self.graph.inputs:
             return False
         self.gradients[name] = gradient
         return True
@@ -192,4 +196,4 @@ class Lowering:
                 return None
             return self.updates.update_of(self.builder, node, found)
 
-        return Emitter(self.builder, node, True, inputs, self.values[node.name], gradient, targets.get, update)
+        return Emitter(self.builder, node, self.goal.training, inputs, self.values[node.name], gradient, targets.get, update)

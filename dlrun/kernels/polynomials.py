@@ -21,12 +21,12 @@ ROUND = 12582912.0
 _compiled = njit(_nrt=False, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _power_of_two(n):  # type: ignore[no-untyped-def]
     return _from_bits(int32(int32(n + int32(127)) << int32(23)))
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _reduce(x):  # type: ignore[no-untyped-def]
     """Return p, h and g with exp(x) = (1 + p) h g: powers of two by halves, so that neither overflows alone."""
     bounded = _select(x > float32(89.0), float32(89.0), _select(x < float32(-104.0), float32(-104.0), x))
@@ -45,19 +45,19 @@ def _reduce(x):  # type: ignore[no-untyped-def]
     return p * (r * r) + r, _power_of_two(half), _power_of_two(int32(n - half))
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _exp(x):  # type: ignore[no-untyped-def]
     p, h, g = _reduce(x)
     return (p + float32(1)) * h * g
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _expm1(x):  # type: ignore[no-untyped-def]
     p, h, g = _reduce(x)
     return (p * h + (h - float32(1) / g)) * g
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _log(x):  # type: ignore[no-untyped-def]
     bits = _to_bits(x)
     e = float32((bits >> int32(23)) - int32(126))
@@ -81,7 +81,7 @@ def _log(x):  # type: ignore[no-untyped-def]
     return _select(x > float32(0), y, _select(x == float32(0), float32(-math.inf), float32(math.nan)))
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _log1p(x):  # type: ignore[no-untyped-def]
     u = float32(1) + x
     rest = (x - (u - float32(1))) / u
@@ -89,7 +89,7 @@ def _log1p(x):  # type: ignore[no-untyped-def]
     return _log(u) + _select(ordinary, rest, float32(0))
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _tanh(x):  # type: ignore[no-untyped-def]
     bounded = _select(x > float32(9.1), float32(9.1), _select(x < float32(-9.1), float32(-9.1), x))
     outer = float32(1) - float32(2) / (_exp(bounded + bounded) + float32(1))
@@ -103,18 +103,18 @@ def _tanh(x):  # type: ignore[no-untyped-def]
     return _select(_select(x < float32(0), -x, x) < float32(0.625), inner, outer)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _sigmoid(x):  # type: ignore[no-untyped-def]
     return float32(1) / (float32(1) + _exp(-x))
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _softplus(x):  # type: ignore[no-untyped-def]
     away = _select(x < float32(0), x, -x)
     return _select(x > float32(0), x, float32(0)) + _log1p(_exp(away))
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _erf(x):  # type: ignore[no-untyped-def]
     s = x * x
     p = float32(8.1850762373e-05)
@@ -137,52 +137,52 @@ def _erf(x):  # type: ignore[no-untyped-def]
     return _select(t < float32(0.95), inner, _select(x < float32(0), -outer, outer))
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _sqrt(x):  # type: ignore[no-untyped-def]
     return float32(math.sqrt(x))
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _exp64(x):  # type: ignore[no-untyped-def]
     return math.exp(x)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _expm164(x):  # type: ignore[no-untyped-def]
     return math.expm1(x)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _log64(x):  # type: ignore[no-untyped-def]
     return math.log(x)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _log1p64(x):  # type: ignore[no-untyped-def]
     return math.log1p(x)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _tanh64(x):  # type: ignore[no-untyped-def]
     return math.tanh(x)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _erf64(x):  # type: ignore[no-untyped-def]
     return math.erf(x)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _sqrt64(x):  # type: ignore[no-untyped-def]
     return math.sqrt(x)
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _sigmoid64(x):  # type: ignore[no-untyped-def]
     return 1 / (1 + math.exp(-x))
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _softplus64(x):  # type: ignore[no-untyped-def]
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 

@@ -53,6 +53,10 @@ class Layer(Component):
         """Return the activation layer that the layer's `activation` field stands for, if any."""
         return None
 
+    def is_alias_when(self, training: bool) -> bool:
+        """Return whether the layer is an alias in training, or in inference: dropout is one there."""
+        return self.is_alias
+
     def flops(self, *inputs: Shape) -> int:
         """Return the floating-point operations of one sample's forward pass."""
         return prod(self.output_shape(*inputs))

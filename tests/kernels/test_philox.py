@@ -33,7 +33,8 @@ def fill_normal(u: Out, size: Size):
 
 def draw(key=KEY, step=0, first_row=0, rows=1, first_block=0, blocks=1, precision="float32"):
     u = np.full((rows, blocks * 32), np.nan, precision)
-    call_kernel(fill_uniform, precision, u=u, key=key, step=step, first_row=first_row, rows=rows, first_block=first_block, blocks=blocks)  # fmt: skip
+    places = {"first_row": first_row, "rows": rows, "first_block": first_block, "blocks": blocks}
+    call_kernel(fill_uniform, precision, u=u, key=key, step=step, **places)
     return u
 
 
@@ -81,7 +82,10 @@ def test_uniform_numbers_are_uniform_and_independent():
         assert abs((a * b).mean() * 12) < 5 / math.sqrt(a.size)
 
 
-@pytest.mark.parametrize("other", [{"key": KEY + 1}, {"step": 1}, {"step": 2**32}, {"first_row": 64}, {"first_block": 64}])
+OTHERS = [{"key": KEY + 1}, {"step": 1}, {"step": 2**32}, {"first_row": 64}, {"first_block": 64}]
+
+
+@pytest.mark.parametrize("other", OTHERS)
 def test_another_key_step_row_or_block_gives_other_numbers(other):
     u, v = draw(rows=64, blocks=64), draw(rows=64, blocks=64, **other)
     assert np.mean(u == v) < 1e-3

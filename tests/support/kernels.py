@@ -12,7 +12,10 @@ from dlrun.kernels.store import load_kernels
 
 
 def call_kernel(kernel: Kernel, precision: Precision = "float32", **arguments: Any) -> None:
-    """Call a kernel on one thread: arrays for its pointers (and Scratch), whole numbers for Size and Live, floats for Number."""
+    """Call a kernel on one thread.
+
+    Its arguments: arrays for pointers (and Scratch), whole numbers for Size and Live, floats for Number.
+    """
     function = ENTRY(load_kernels([kernel], precision)[kernel])
     block = np.zeros(2 * len(arguments) + 1, np.int64)
     kept = []
