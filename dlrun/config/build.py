@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import ValidationError
 
 from dlrun.config.docs import field_help
 from dlrun.config.grammar import Choice, Listing, Record, Shape, Table, fields_of, select
-from dlrun.config.messages import problems_of
+from dlrun.config.messages import expected_component, problems_of
 from dlrun.config.node import Node, describe
 from dlrun.config.problems import article, nearest, path_text, suggestion
 from dlrun.errors import Path, Problem
@@ -60,8 +61,8 @@ class Builder:
         registry = shape.registry
         kind, names = registry.kind, ", ".join(registry.names)
         if not node.is_mapping:
-            message = f"{path_text(node.path)}: expected {article(kind)}, got {describe(node)}"
-            return self._report(node.path, message, f"write its name, or {{type: name, ...}}; one of: {names}")
+            self.problems.append(expected_component(node.path, node, kind, registry.names))
+            return FAILED
         chosen = node.get("type")
         if chosen is None:
             return self._report(node.path, f"{path_text(node.path)} has no 'type'", f"one of: {names}")
@@ -79,16 +80,14 @@ class Builder:
             message = f"{path_text(node.path)}: expected a mapping, got {describe(node)}"
             return self._report(node.path, message, f"its fields are: {', '.join(spec.model_fields)}")
         before = len(self.problems)
-        excused = self._unknown_fields(node, spec)
-        values = {}
-        for name, shape in fields_of(spec).items():
-            entry = node.entries.get(name)
-            value = self.build(entry.node, shape) if entry else FAILED
-            if entry and value is FAILED:
-                excused.add(name)
-            elif entry:
-                values[name] = value
-        result = self._validated(node, spec, values, excused)
+        meant = self._unknown_fields(node, spec)
+        given = {
+            name: self.build(node.entries[name].node, shape)
+            for name, shape in fields_of(spec).items()
+            if name in node.entries
+        }
+        values = {name: value for name, value in given.items() if value is not FAILED}
+        result = self._validated(node, spec, values, failed=given.keys() - values.keys(), meant=meant)
         if len(self.problems) > before or result is FAILED:
             return FAILED
         self.built[node.path] = result
@@ -101,20 +100,24 @@ class Builder:
         for name in node.entries:
             if name not in spec.model_fields:
                 message = f"unknown field '{name}' of {_title(node, spec)}"
-                self._report((*node.path, name), message, suggestion(name, free), at_key=True)
+                help = suggestion(name, free) or "it has no fields"
+                self._report((*node.path, name), message, help, at_key=True)
                 meant.add(nearest(name, free) or "")
         return meant
 
-    def _validated(self, node: Node, spec: type[Spec], values: dict[str, Any], excused: set[str]) -> Any:
+    def _validated(
+        self, node: Node, spec: type[Spec], values: dict[str, Any], failed: Collection[str], meant: Collection[str]
+    ) -> Any:
+        """Return a Spec of these values; report neither fields that `failed` before nor those `meant` by another."""
         try:
             return spec.model_validate(values, strict=True)
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
         missing = [str(one["loc"][0]) for one in details if one["type"] == "missing" and len(one["loc"]) == 1]
         for name in missing:
-            if name not in excused:
+            if name not in failed and name not in meant:
                 self._report(node.path, f"{_title(node, spec)} needs '{name}'", field_help(spec, (name,)))
-        others = [one for one in details if not one["loc"] or one["loc"][0] not in {*missing, *excused}]
+        others = [one for one in details if not one["loc"] or one["loc"][0] not in missing]
         self.problems += problems_of(others, node, spec)
         return FAILED
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pydantic_core import ErrorDetails
 
@@ -27,6 +26,9 @@ BOUNDS = {
     "multiple_of": ("a multiple of", "multiple_of"),
 }  # fmt: skip
 
+KEY_TAG = "[key]"
+"""The last part of Pydantic's `loc` where a mapping's key is wrong."""
+
 LENGTHS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
 
 
@@ -37,14 +39,17 @@ def problems_of(errors: Sequence[ErrorDetails], node: Node, spec: type[Spec]) ->
     one that took the value and found fault with it.
     """
     by_place: dict[Path, list[ErrorDetails]] = {}
-    for error in errors:
-        by_place.setdefault(_place(error["loc"], node), []).append(error)
     problems = []
+    for error in errors:
+        if error["loc"][-1:] == (KEY_TAG,):
+            problems.append(_wrong_key(error, node))
+        else:
+            by_place.setdefault(_place(error["loc"], node), []).append(error)
     for place, found in by_place.items():
         faults = [error for error in found if not _is_mismatch(error)]
         is_inside = any(len(other) > len(place) and other[: len(place)] == place for other in by_place)
         if faults:
-            problems.append(_fault(faults[0], place, node, spec))
+            problems.append(_fault(faults, place, node, spec))
         elif not is_inside:
             problems.append(_mismatch(found, place, node, spec))
     return problems
@@ -55,10 +60,19 @@ def _place(loc: tuple[str | int, ...], node: Node) -> Path:
     place: Path = ()
     below: Node | None = node
     for depth, part in enumerate(loc):
+        if below is not None and below.is_mapping:
+            part = str(part)
         child = None if below is None else below.get(part)
         if child is not None or depth == 0:
             place, below = (*place, part), child
     return place
+
+
+def _wrong_key(error: ErrorDetails, node: Node) -> Problem:
+    """Return the problem of a key in a table whose keys are numbers, say."""
+    path = (*node.path, *_place(error["loc"][:-1], node))
+    expected = EXPECTED.get(error["type"], "another key")
+    return Problem(path, f"{path_text(path[:-1])}: expected {expected} as a key, got '{path[-1]}'", at_key=True)
 
 
 def _is_mismatch(error: ErrorDetails) -> bool:
@@ -89,36 +103,48 @@ def _either(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
-def _fault(error: ErrorDetails, place: Path, node: Node, spec: type[Spec]) -> Problem:
+def _fault(errors: Sequence[ErrorDetails], place: Path, node: Node, spec: type[Spec]) -> Problem:
     """Return what is wrong with a value of the right kind."""
     path = (*node.path, *place)
-    value = node.get(*place)
-    return Problem(path, _fault_message(error, path, value), field_help(spec, place))
+    value, error = node.get(*place), errors[0]
+    if error["type"] == "component_expected":
+        return expected_component(path, value, error["ctx"]["kind"], error["ctx"]["names"])
+    if error["type"] == "missing" and value is not None:
+        wanted = 1 + max(int(each["loc"][-1]) for each in errors)
+        message = f"{path_text(path)} must have {_items(wanted)}, got {len(value.items)}"
+    else:
+        message = _fault_message(error, path_text(path), value)
+    return Problem(path, message, field_help(spec, place))
 
 
-def _fault_message(error: ErrorDetails, path: Path, value: Node | None) -> str:
+def expected_component(path: Path, value: Node | None, kind: str, names: Sequence[str]) -> Problem:
+    """Return the problem of a value that can't be a component."""
+    got = "nothing" if value is None else describe(value)
+    help = f"write its name, or {{type: name, ...}}; one of: {', '.join(names)}"
+    return Problem(path, f"{path_text(path)}: expected {article(kind)}, got {got}", help)
+
+
+def _fault_message(error: ErrorDetails, text: str, value: Node | None) -> str:
     kind, context = error["type"], error.get("ctx", {})
-    text = path_text(path)
     if kind in BOUNDS and value is not None:
         words, key = BOUNDS[kind]
-        return f"{text} must be {words} {context[key]}, got {value.value}"
+        return f"{text} must be {words} {_number(context[key])}, got {value.value}"
     if kind in LENGTHS and value is not None:
-        return f"{text} {_length(kind, context)}, got {len(value.items or value.entries)}"
-    if kind == "missing" and value is not None:
-        return f"{text} has too few items: {len(value.items)}"
+        words, key = LENGTHS[kind]
+        return f"{text} must have {words} {_items(context[key])}, got {len(value.items or value.entries)}"
     if kind == "string_too_short" and context.get("min_length") == 1:
         return f"{text} must not be empty"
     if kind == "finite_number" and value is not None:
         return f"{text} must be a finite number, got {value.value}"
-    if kind == "component_expected":
-        return f"{text}: expected {article(context['kind'])}, got {'nothing' if value is None else describe(value)}"
     if kind in ("value_error", "assertion_error"):
         return f"{text}: {context['error']}"
     message = error["msg"]
     return f"{text}: {message[:1].lower()}{message[1:]}"
 
 
-def _length(kind: str, context: Mapping[str, Any]) -> str:
-    words, key = LENGTHS[kind]
-    count = context[key]
-    return f"must have {words} {count} item{'' if count == 1 else 's'}"
+def _number(bound: float) -> str:
+    return str(int(bound)) if isinstance(bound, float) and bound.is_integer() else str(bound)
+
+
+def _items(count: int) -> str:
+    return f"{count} item{'' if count == 1 else 's'}"

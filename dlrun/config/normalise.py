@@ -92,8 +92,8 @@ class Normaliser:
             return [(targets[0], entry)]
         if len(entry.node.items) == len(targets):
             return [(target, Entry(entry.key, item)) for target, item in zip(targets, entry.node.items, strict=True)]
-        expected = f"a list of {len(targets)}: {', '.join(targets)}"
-        message = f"{path_text((*path, name))}: expected {expected}; got {describe(entry.node)}"
+        expected = f"a list of {len(targets)} ({', '.join(targets)})"
+        message = f"{path_text((*path, name))}: expected {expected}, got {describe(entry.node)}"
         self.problems.append(Located(Problem((*path, name), message), entry.node.span))
         return []
 
