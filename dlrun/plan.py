@@ -25,7 +25,8 @@ class Buffer:
 
     `size` counts entries for the largest batch; `row_size` those of one sample, where the buffer has a part per sample.
     Region "data" is bound to arrays from outside when the plan is run; the other regions are arenas of the executor.
-    `values` is the content at the start, for constants. `offset` (bytes) is set by the `place` pass.
+    `values` is the content at the start (one value stands for all): of constants, and of state that doesn't start at 0.
+    `offset` (bytes) is set by the `place` pass.
     """
 
     name: str

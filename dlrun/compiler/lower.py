@@ -8,6 +8,7 @@ from math import prod
 from dlrun.compiler.data_calls import emit_inputs, emit_targets, emit_weights
 from dlrun.compiler.emitter import Builder, Emitter, LossEmitter, OutputEmitter
 from dlrun.compiler.graph import Graph, Node
+from dlrun.compiler.penalties import emit_penalties
 from dlrun.plan import FIRST, ROWS, Buffer, Plan, Update
 from dlrun.compiler.updates import UpdateRule
 from dlrun.data.signature import Signature
@@ -113,6 +114,7 @@ class Lowering:
         if self.goal.gradients:
             losses = self.plan.buffers["losses"]
             self.builder.call(check_losses, partition="split", losses=losses, rows=ROWS)
+        emit_penalties(self.builder, self.graph, self.goal.collect)
         self._collect("losses", 1)
         self._collect("predictions", prod(output.output_shape))
 

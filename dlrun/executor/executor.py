@@ -67,7 +67,7 @@ class Executor:
         self._scalars = self.data.setdefault("scalars", np.zeros(SCALARS, np.float64))
         self._control = aligned_zeros(CONTROL_BYTES).view(np.int64)
         self._blocks: list[Array] = []
-        self._fill_constants()
+        self._fill_initial_values()
         self._place_scratch()
         self._program = self._build_program()
 
@@ -132,8 +132,8 @@ class Executor:
             raise raised
         return statuses
 
-    def _fill_constants(self) -> None:
-        for buffer in self.plan.region("constant"):
+    def _fill_initial_values(self) -> None:
+        for buffer in self.plan.buffers.values():
             if buffer.values is not None:
                 self.array(buffer.name)[:] = buffer.values
 

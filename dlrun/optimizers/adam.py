@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from dlrun.kernels.lang import Count, Gradient, InDouble, InOut, Number, Start, kernel, real, select, shift
+from dlrun.kernels.math import sqrt
 from dlrun.optimizers.base import Doubles, Longs, Optimizer, powers
-from dlrun.plan import Step
+from dlrun.plan import Argument, Step
 
 if TYPE_CHECKING:
     from dlrun.compiler.updates import UpdateEmitter
 
 
-class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015, algorithm 1), as PyTorch has it.
+class AdamFields(Optimizer):
+    """What adam and adamw have in common: the fields and the step."""
 
-        m = beta_1 * m + (1 - beta_1) * g;  v = beta_2 * v + (1 - beta_2) * g²
-        w -= rate * m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)
+    aliases: ClassVar = {**Optimizer.aliases, "betas": ("beta_1", "beta_2"), "eps": "epsilon"}
 
-    Keras adds its epsilon (1e-7) before the correction of v, so that it counts for more in the first steps.
-    """
-
-    type: Literal["adam"] = "adam"
     beta_1: float = Field(default=0.9, ge=0, lt=1)
     """How much of the gradient's running mean is kept at each step."""
     beta_2: float = Field(default=0.999, ge=0, lt=1)
     """How much of the squared gradient's running mean is kept at each step."""
-    epsilon: float = Field(default=1e-8, ge=0)
+    epsilon: float = Field(default=1e-8, ge=0, allow_inf_nan=False)
     """Added to the root mean square, so that nothing is divided by zero."""
     amsgrad: bool = False
     """Whether the largest running mean of the squares so far is used (Reddi et al. 2018)."""
-
-    aliases: ClassVar = {**Optimizer.aliases, "betas": ("beta_1", "beta_2"), "eps": "epsilon"}
 
     def corrections(self, updates: Longs, rates: Doubles) -> Doubles:
         """Return rate / (1 - beta_1^t) and 1 / sqrt(1 - beta_2^t) for t = updates + 1."""
@@ -44,13 +37,25 @@ class Adam(Optimizer):
 
     def steps(self, emit: UpdateEmitter) -> tuple[Step, ...]:
         """Return one kernel call: with AMSGrad's maximum or without."""
-        arguments = {
+        arguments: dict[str, Argument] = {
             "w": emit.weights, "m": emit.slot("mean"), "v": emit.slot("square"), "scalars": emit.scalars,
             "new_1": 1 - self.beta_1, "new_2": 1 - self.beta_2, "epsilon": self.epsilon,
         }  # fmt: skip
         if not self.amsgrad:
             return (Step(adam_update, arguments),)
         return (Step(amsgrad_update, {**arguments, "top": emit.slot("largest_square")}),)
+
+
+class Adam(AdamFields):
+    """Adam (Kingma & Ba 2015, algorithm 1), as PyTorch has it.
+
+        m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g²
+        w -= rate * m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)
+
+    Keras adds its epsilon (1e-7) to the root before the correction of v, so that it counts for more at first.
+    """
+
+    type: Literal["adam"] = "adam"
 
 
 @kernel

@@ -1,0 +1,164 @@
+"""Kernels around the optimizers' own: what is done to a gradient before and after them, part by part.
+
+An update is a chain of kernels that are given a part of a gradient at a time: the entries [start, start + count) of
+the variable, at the address `gradient`. They may change those numbers: the next kernel of the chain sees the change.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from dlrun.kernels.lang import (
+    Count,
+    Gradient,
+    In,
+    InDouble,
+    InOut,
+    Live,
+    Number,
+    Out,
+    OutDouble,
+    OutFloat,
+    Size,
+    Start,
+    Thread,
+    Threads,
+    Update,
+    apply_update,
+    first_of,
+    helper,
+    kernel,
+    last_of,
+    real,
+    select,
+    shift,
+)
+
+BLOCK = 4096
+"""Entries that are summed together, and walked at a time: part of the bits of norms and penalties."""
+
+
+@kernel
+def store_gradient(dw: Out, gradient: Gradient, start: Start, count: Count):
+    """dw[start + i] = gradient[i]."""
+    here = shift(dw, start)
+    for i in range(count):
+        here[i] = gradient[i]
+
+
+@kernel
+def accumulate_gradient(total: InOut, gradient: Gradient, start: Start, count: Count):
+    """total[start + i] += gradient[i]."""
+    here = shift(total, start)
+    for i in range(count):
+        here[i] += gradient[i]
+
+
+@kernel
+def average_gradient(micro_steps: Live, gradient: Gradient, start: Start, count: Count):
+    """Divide the gradient by the number of steps over which it was summed."""
+    share = real(1) / real(micro_steps)
+    for i in range(count):
+        gradient[i] *= share
+
+
+@kernel
+def scale_gradient(factor: In, gradient: Gradient, start: Start, count: Count):
+    """Multiply the gradient by factor[0]."""
+    scale = factor[0]
+    for i in range(count):
+        gradient[i] *= scale
+
+
+@kernel
+def clip_gradient(limit: Number, gradient: Gradient, start: Start, count: Count):
+    """Bring each entry into [-limit, limit]; NaN stays NaN."""
+    for i in range(count):
+        below = select(gradient[i] > limit, limit, gradient[i])
+        gradient[i] = select(below < -limit, -limit, below)
+
+
+@kernel
+def clear_gradient(gradient: Gradient, start: Start, count: Count):
+    """Set the gradient to zero, for the next sum."""
+    for i in range(count):
+        gradient[i] = real(0)
+
+
+@kernel
+def decay_weights(w: InOut, scalars: InDouble, decay: Number, gradient: Gradient, start: Start, count: Count):
+    """w *= 1 - rate * decay (Loshchilov & Hutter 2019)."""
+    here, kept = shift(w, start), real(1 - scalars[0] * decay)
+    for i in range(count):
+        here[i] *= kept
+
+
+@kernel
+def follow_weights(w: In, average: InOut, scalars: InDouble, gradient: Gradient, start: Start, count: Count):
+    """average += (w - average) * scalars[1]; a factor of 1 copies."""
+    here, mean, follow = shift(w, start), shift(average, start), real(scalars[1])
+    if follow == real(1):
+        for i in range(count):
+            mean[i] = here[i]
+    else:
+        for i in range(count):
+            mean[i] += (here[i] - mean[i]) * follow
+
+
+@kernel
+def square_gradient(squares: OutDouble, gradient: Gradient, start: Start, count: Count):
+    """squares[start // BLOCK] = sum_i gradient[i]², in float64; start is a multiple of BLOCK."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = count - count % 4
+    for i in range(0, whole, 4):
+        a += gradient[i] * 1.0 * gradient[i]
+        b += gradient[i + 1] * 1.0 * gradient[i + 1]
+        c += gradient[i + 2] * 1.0 * gradient[i + 2]
+        d += gradient[i + 3] * 1.0 * gradient[i + 3]
+    for i in range(whole, count):
+        a += gradient[i] * 1.0 * gradient[i]
+    squares[start // BLOCK] = (a + b) + (c + d)
+
+
+@helper
+def walk(values, chain, size, thread, threads):  # type: ignore[no-untyped-def]
+    """Hand this thread's blocks of `values` to the chain. Partition: split."""
+    blocks = (size + BLOCK - 1) // BLOCK
+    for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
+        start = block * BLOCK
+        apply_update(chain, shift(values, start), start, min(BLOCK, size - start))
+
+
+@kernel
+def walk_gradient(gradient: InOut, chain: Update, apply: Live, size: Size, thread: Thread, threads: Threads):
+    """Hand a stored gradient to the chain, block by block, in steps in which the optimizer acts. Partition: split."""
+    if apply != 0:
+        walk(gradient, chain, size, thread, threads)
+
+
+@kernel
+def walk_weights(w: In, chain: Update, size: Size, thread: Thread, threads: Threads):
+    """Hand weights to a chain that only reads them, block by block. Partition: split."""
+    walk(w, chain, size, thread, threads)
+
+
+@kernel
+def add_sums(sums: InDouble, before: InDouble, total: OutDouble, count: Size):
+    """total[0] = before[0] + sums[0] + ... + sums[count - 1], in this order. Partition: one."""
+    result = before[0]
+    for i in range(count):
+        result += sums[i]
+    total[0] = result
+
+
+@kernel
+def norm_factor(squares: InDouble, factor: Out, limit: Number):
+    """factor[0] = limit / max(sqrt(squares[0]), limit): what brings a norm to at most `limit`. Partition: one."""
+    norm = real(sqrt(squares[0]))
+    factor[0] = limit / select(norm > limit, norm, limit)
+
+
+@kernel
+def collect_penalty(total: InDouble, out: OutFloat, index: Live):
+    """out[index] = total[0] as float32. Partition: one."""
+    out[index] = total[0]
