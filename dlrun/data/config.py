@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, WrapValidator, model_validator
@@ -34,7 +35,6 @@ class TargetConfig(Spec):
 
     bare_field: ClassVar[str | None] = "column"
 
-    bare_field: ClassVar[str | None] = "column"
     column: str | None = None
     """The source's column: one class or one number a row."""
     columns: tuple[str, ...] | None = None
@@ -91,10 +91,12 @@ def _one_or_several(value: Any, handler: Any) -> Any:
         raise PydanticCustomError("target_expected", "a target is a column's name, or a mapping")
     if not value or not all(isinstance(target, Mapping | TargetConfig) for target in value.values()):
         return TargetConfig.model_validate(value)
-    return _SEVERAL.validate_python(value)
+    return _several().validate_python(value)
 
 
-_SEVERAL = TypeAdapter(dict[str, TargetConfig])
+@cache
+def _several() -> TypeAdapter[dict[str, TargetConfig]]:
+    return TypeAdapter(dict[str, TargetConfig])
 
 
 class DataConfig(Spec):

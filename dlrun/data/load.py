@@ -13,15 +13,12 @@ from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Array, Dataset, Split
 from dlrun.data.pipeline import FittedPipeline, chunks, gather
 from dlrun.data.predict import load_inputs
-from dlrun.data.prepare import FULL, Prepared, outline_signature, prepare
+from dlrun.data.prepare import VERSION, Prepared, outline_signature, prepare, unwritable
 from dlrun.data.signature import Signature
 from dlrun.data.sources.base import MemoryStore, Store
 from dlrun.errors import DataError
 
 __all__ = ["load", "load_inputs", "probe"]
-
-VERSION = 1
-"""Goes up when the same config shall give other arrays than before, so that old cache entries aren't used."""
 
 
 def load(
@@ -45,11 +42,11 @@ def load(
     try:
         return _restored(_kept(prepared, key), only)
     except OSError as error:
-        message = f"the cache folder {cache.folder()} can't be written ({error.strerror or error})"
+        failure = unwritable(error)
         if config.cache == "disk":
-            raise DataError(message, help=FULL) from None
+            raise failure from None
         built = _built(prepared, MemoryStore(), only)
-        note = f"{message}: the data will be prepared anew at each start"
+        note = f"{failure.message}: the data will be prepared anew at each start"
         return Dataset(**{**vars(built), "notes": (*built.notes, note)})
 
 

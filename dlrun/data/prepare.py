@@ -17,11 +17,14 @@ from dlrun.data.dataset import Array
 from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, fit, raw_layout
 from dlrun.data.selection import Chosen, Selection, select
 from dlrun.data.signature import Feature, Kind, Signature
-from dlrun.data.sources.base import Column, MemoryStore, Raw
+from dlrun.data.sources.base import Column, MemoryStore, Raw, Source
 from dlrun.data.split import limited, make_splits
 from dlrun.data.targets import inverse, plan_target
 from dlrun.data.transforms.rescale import Rescale
 from dlrun.errors import ConfigError, DataError, Problem
+
+VERSION = 1
+"""Goes up when the same config shall give other arrays than before, so that old cache entries aren't used."""
 
 
 @dataclass(frozen=True)
@@ -114,29 +117,36 @@ def read_source(config: DataConfig, wanted: tuple[str, ...]) -> tuple[Raw, dict[
     if not source.keeps_decoded or config.cache == "memory":
         raw = source.read(MemoryStore(), wanted)
         return raw, _hashes(raw)
-    key = cache.digest({"source": source.model_dump(mode="json"), "stamp": source.stamp()})
+    key = cache.digest({"version": VERSION, "source": source.model_dump(mode="json"), "stamp": source.stamp()})
     entry = cache.open_entry("decoded", key)
     if entry is None:
         try:
-            writer = cache.Writer("decoded", key)
+            entry = _decoded(source, key)
         except OSError as error:
             if config.cache == "disk":
-                raise DataError(f"can't write the cache folder {cache.folder()}: {error.strerror}") from None
+                raise unwritable(error) from None
             raw = source.read(MemoryStore(), wanted)
             return raw, _hashes(raw)
-        try:
-            raw = source.read(writer)
-            hashes = _hashes(raw)
-            entry = writer.commit({"description": description_to_json(raw.description), "hashes": hashes})
-        except OSError as error:
-            raise DataError(f"can't write the cache folder {cache.folder()}: {error.strerror}", help=FULL) from None
-        finally:
-            writer.discard()
     description = description_from_json(entry.content["description"])
     return Raw(description, entry.arrays), dict(entry.content["hashes"])
 
 
-FULL = "make room there, name another folder in DLRUN_CACHE, or set `data.cache: memory`"
+def unwritable(error: OSError) -> DataError:
+    """The error for a cache that can't be written."""
+    return DataError(
+        f"the cache folder {cache.folder()} can't be written ({error.strerror or error})",
+        help="make room there, name another folder in DLRUN_CACHE, or set `data.cache: memory`",
+    )
+
+
+def _decoded(source: Source, key: str) -> cache.Entry:
+    """Decodes a source into the cache; raises OSError where that can't be written."""
+    writer = cache.Writer("decoded", key)
+    try:
+        raw = source.read(writer)
+        return writer.commit({"description": description_to_json(raw.description), "hashes": _hashes(raw)})
+    finally:
+        writer.discard()
 
 
 def plan_input(name: str, chosen: Chosen, columns: Mapping[str, Column]) -> Pipeline:

@@ -1,11 +1,11 @@
 import pytest
-from tests.data.making import data_config
 from pydantic import ValidationError
 
 from dlrun.config.docs import field_text
 from dlrun.data.config import DataConfig, TargetConfig
 from dlrun.data.sources import SOURCES
 from dlrun.data.transforms import TRANSFORMS
+from tests.data.making import data_config
 
 
 def test_bare_names_and_mappings() -> None:

@@ -19,7 +19,9 @@ def split(rows: dict[str, int], seed: int = 0, keep=None, classes=None, order=No
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.integers(40, 200), shares, shares, st.sampled_from(["random", "stratified", "chronological"]), st.integers(0, 5))
+@given(
+    st.integers(40, 200), shares, shares, st.sampled_from(["random", "stratified", "chronological"]), st.integers(0, 5)
+)
 def test_every_row_is_in_exactly_one_split(rows: int, validation: float, test: float, kind: str, seed: int) -> None:
     classes = np.arange(rows) % 3
     splits = split({"all": rows}, seed, classes=classes, validation=validation, test=test, type=kind)
@@ -62,7 +64,9 @@ def test_given_test_rows_stay_and_training_rows_are_divided() -> None:
 def test_given_splits_are_used_alone() -> None:
     splits = split({"train": 5, "validation": 3, "test": 2}, type="given")
     assert {name: index.tolist() for name, index in splits.items()} == {
-        "train": [0, 1, 2, 3, 4], "validation": [5, 6, 7], "test": [8, 9]
+        "train": [0, 1, 2, 3, 4],
+        "validation": [5, 6, 7],
+        "test": [8, 9],
     }
 
 

@@ -102,8 +102,12 @@ def test_categories_agree_with_sklearn() -> None:
 
 
 def test_categories_of_one_column_are_one_index_a_row() -> None:
-    result, after = run(make("categories", unseen="extra"), np.array([[0], [1]], np.int32), text(("a", "b", "c")),
-                        np.array([[1], [2]], np.int32))
+    result, after = run(
+        make("categories", unseen="extra"),
+        np.array([[0], [1]], np.int32),
+        text(("a", "b", "c")),
+        np.array([[1], [2]], np.int32),
+    )
     assert after.shape == ()
     assert result.tolist() == [1, 2]
     assert after.values == (("a", "b", "<unseen>"),)
@@ -147,7 +151,9 @@ def test_affine_transforms_leave_bytes_in_place(name: str, shape: tuple[int, ...
     mean, deviation = flat.mean((0, 1, 2)), flat.std((0, 1, 2))
     low, high = flat.min((0, 1, 2)), flat.max((0, 1, 2))
     expected = {
-        "rescale": flat / 255.0, "standardize": (flat - mean) / deviation, "min_max": (flat - low) / (high - low)
+        "rescale": flat / 255.0,
+        "standardize": (flat - mean) / deviation,
+        "min_max": (flat - low) / (high - low),
     }
     np.testing.assert_allclose(values, expected[name], rtol=1e-10, atol=1e-12)
 

@@ -103,7 +103,7 @@ class Cifar10(NamedSource):
             elif files[0].name == BINARY_TAR:
                 splits = _read_binary_tar(files[0])
             else:
-                splits = _join({path.name: _records(path.read_bytes(), path) for path in files})
+                splits = _join({path.name: _records(path.read_bytes(), path) for path in files}, files[0].parent)
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             raise DataError(f"{files[0]} is damaged: {error}", help=f"delete {files[0]} and fetch it again") from None
         rows = {split: len(labels) for split, (_, labels) in splits.items()}
@@ -157,7 +157,7 @@ def _read_binary_tar(path: Path) -> dict[str, tuple[Array, Array]]:
     missing = [name for name in BATCHES if name not in batches]
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}", help=f"delete {path} and fetch it again")
-    return _join(batches)
+    return _join(batches, path)
 
 
 def _records(content: bytes, name: Path | str) -> tuple[Array, Array]:
@@ -170,7 +170,12 @@ def _records(content: bytes, name: Path | str) -> tuple[Array, Array]:
     return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]
 
 
-def _join(batches: dict[str, tuple[Array, Array]]) -> dict[str, tuple[Array, Array]]:
+def _join(batches: dict[str, tuple[Array, Array]], place: Path) -> dict[str, tuple[Array, Array]]:
+    """The splits; raises DataError where a batch has fewer rows than the others, as one cut between two rows has."""
+    rows = {name: len(batches[name][1]) for name in BATCHES}
+    short = min(rows, key=lambda name: rows[name])
+    if rows[short] != max(rows.values()):
+        raise DataError(f"{short} in {place} is damaged: it has {rows[short]} rows, others {max(rows.values())}")
     train = [batches[name] for name in BATCHES[:-1]]
     images = np.concatenate([images for images, _ in train])
     return {"train": (images, np.concatenate([labels for _, labels in train])), "test": batches[BATCHES[-1]]}
