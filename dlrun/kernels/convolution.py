@@ -26,6 +26,7 @@ from dlrun.kernels.lang import (
     kernel,
     last_of,
     real,
+    select,
     shift,
     tile,
     tile_columns,
@@ -154,7 +155,7 @@ def fill_places(c, c_pitch, c_step, start, floor, height, width, columns):  # ty
         for j in range(width):
             out = shift(c, i * c_pitch + j * c_step)
             for n in range(columns):
-                out[n] = max(start[n], floor)
+                out[n] = select(start[n] < floor, floor, start[n])
 
 
 @helper
@@ -266,11 +267,11 @@ def sum_places(dy, db, places, filters, is_first):  # type: ignore[no-untyped-de
 
 
 @kernel
-def conv_backward_weights(x: In, dy: In, partials: Out, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def conv_backward_weights(x: In, dy: In, partials: Out, zeros: In, with_bias: Size, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
     """For each chunk of samples, dw[ky, kx, c, n] = sum_{r, i, j} x[r, i sy + ky dy - top, j sx + kx dx - left, c] dy[r, i, j, n].
 
-    partials (CHUNKS, weights + filters): a chunk's dw, then its db[n] = sum_{r, i, j} dy[r, i, j, n], each added up in
-    the order of the samples. Partition: chunks.
+    partials (CHUNKS, weights + filters): a chunk's dw, then (if asked for) its db[n] = sum_{r, i, j} dy[r, i, j, n],
+    each added up in the order of the samples. Partition: chunks.
     """
     g = geometry
     channels, filters, padded_width = g[CHANNELS], g[FILTERS], g[PADDED_WIDTH]
@@ -289,7 +290,22 @@ def conv_backward_weights(x: In, dy: In, partials: Out, zeros: In, geometry: InL
                 place(image, scratch, g[HEIGHT], g[WIDTH], channels, g[TOP], g[LEFT], g[PADDED_HEIGHT], padded_width)
                 image = scratch
             weights_of_image(image, gradient, dw, zeros, r == first, g)
-            sum_places(gradient, shift(dw, weights), places, filters, r == first)
+            if with_bias != 0:
+                sum_places(gradient, shift(dw, weights), places, filters, r == first)
+
+
+@kernel
+def bias_backward(dy: In, partials: Out, rows: Live, places: Size, filters: Size, thread: Thread, threads: Threads):
+    """For each chunk of samples, partials[chunk, n] = sum_{r, i} dy[r, i, n].
+
+    Shapes: dy (rows, places, filters), partials (CHUNKS, filters). Partition: chunks.
+    """
+    for chunk in range(first_of(CHUNKS, thread, threads), last_of(CHUNKS, thread, threads)):
+        first, last = first_of(rows, chunk, CHUNKS), last_of(rows, chunk, CHUNKS)
+        db = shift(partials, chunk * filters)
+        clear(db, filters)
+        for r in range(first, last):
+            sum_places(shift(dy, r * places * filters), db, places, filters, False)
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from dlrun.errors import ShapeError
 from dlrun.initializers import INITIALIZERS, GlorotUniform, Initializer, Zeros
@@ -15,11 +15,12 @@ from dlrun.kernels.convolution import (
     conv_forward,
     conv_pack,
 )
+from dlrun.kernels.depthwise import depthwise_backward_input, depthwise_backward_weights, depthwise_forward
 from dlrun.layers.activation import Activated
 from dlrun.layers.base import Shape
 from dlrun.layers.geometry import Geometry
 from dlrun.layers.variable import Variable
-from dlrun.plan import CHUNKS, Buffer, ScratchSize
+from dlrun.plan import CHUNKS, Buffer, ScratchSize, Update
 from dlrun.registry import ChosenBy
 from dlrun.regularizers import CONSTRAINTS, REGULARIZERS, Constraint, Regularizer
 
@@ -118,39 +119,62 @@ def constants_of(emit: Emitter, geometry: Geometry) -> Buffer:
 def emit_forward(emit: Emitter, geometry: Geometry, x: Buffer, y: Buffer, b: Buffer, floor: float) -> None:
     """Emit y = the convolution of x, plus b, cut off below at `floor`."""
     geometry = geometry.merged()
-    emit.call(
-        conv_forward, flops=geometry.flops * emit.batch, x=x, w=emit.variable("kernel"), b=b, y=y, floor=floor,
-        geometry=constants_of(emit, geometry), scratch=ScratchSize(geometry.padded_size), rows=emit.rows,
-    )  # fmt: skip
+    common: dict[str, Any] = {
+        "flops": geometry.flops * emit.batch, "x": x, "w": emit.variable("kernel"), "b": b, "y": y, "floor": floor,
+        "geometry": constants_of(emit, geometry), "rows": emit.rows,
+    }  # fmt: skip
+    if geometry.is_depthwise:
+        emit.call(depthwise_forward, **common)
+    else:
+        emit.call(conv_forward, scratch=ScratchSize(geometry.padded_size), **common)
 
 
 def emit_input_gradient(emit: Emitter, geometry: Geometry, dy: Buffer, dx: Buffer, b: Buffer, floor: float) -> None:
-    """Emit dx = the transposed convolution of dy, plus b, cut off below at `floor`."""
+    """Emit dx = the transposed convolution of dy, plus b, cut off below at `floor` (where it isn't depthwise)."""
     geometry = geometry.merged()
-    constants, packed = constants_of(emit, geometry), emit.shared("packed", geometry.packed_size)
+    constants = constants_of(emit, geometry)
+    common: dict[str, Any] = {
+        "flops": geometry.flops * emit.batch, "dy": dy, "dx": dx, "geometry": constants, "rows": emit.rows,
+    }  # fmt: skip
+    if geometry.is_depthwise:
+        emit.call(depthwise_backward_input, w=emit.variable("kernel"), **common)
+        return
+    packed = emit.shared("packed", geometry.packed_size)
     emit.call(conv_pack, partition="split", w=emit.variable("kernel"), packed=packed, geometry=constants)
     emit.call(
-        conv_backward_input, flops=geometry.flops * emit.batch, dy=dy, packed=packed, b=b, dx=dx, floor=floor,
-        geometry=constants, scratch=ScratchSize(geometry.gradient_padded_size), rows=emit.rows,
-    )  # fmt: skip
+        conv_backward_input,
+        packed=packed,
+        b=b,
+        floor=floor,
+        scratch=ScratchSize(geometry.gradient_padded_size),
+        **common,
+    )
 
 
 def emit_weight_gradient(emit: Emitter, geometry: Geometry, x: Buffer, dy: Buffer, with_bias: bool) -> None:
     """Emit the gradients of kernel and bias from a convolution's input and its output's gradient, and their updates."""
     geometry = geometry.merged()
     kernel, bias = emit.update("kernel"), emit.update("bias") if with_bias else None
-    if kernel is None and bias is None:
+    if kernel is None:
         return
     size = geometry.weights + geometry.filters
     partials = emit.shared("partials", CHUNKS * size)
+    common: dict[str, Any] = {
+        "partition": "chunks", "flops": geometry.flops * emit.batch, "x": x, "dy": dy, "partials": partials,
+        "with_bias": int(with_bias), "geometry": constants_of(emit, geometry), "rows": emit.rows,
+    }  # fmt: skip
+    if geometry.is_depthwise:
+        emit.call(depthwise_backward_weights, **common)
+    else:
+        emit.call(conv_backward_weights, zeros=emit.zeros(16), scratch=ScratchSize(geometry.padded_size), **common)
+    emit_combination(emit, partials, size, 0, geometry.weights, kernel)
+    if bias is not None:
+        emit_combination(emit, partials, size, geometry.weights, geometry.filters, bias)
+
+
+def emit_combination(emit: Emitter, partials: Buffer, stride: int, offset: int, count: int, update: Update) -> None:
+    """Emit the sum of the chunks' partial gradients, and the update."""
     emit.call(
-        conv_backward_weights, partition="chunks", flops=geometry.flops * emit.batch, x=x, dy=dy, partials=partials,
-        zeros=emit.zeros(16), geometry=constants_of(emit, geometry), scratch=ScratchSize(geometry.padded_size),
-        rows=emit.rows,
+        combine_chunks, partition="split", partials=partials, gradient=update, scratch=ScratchSize(BLOCK),
+        stride=stride, offset=offset, count=count,
     )  # fmt: skip
-    for update, offset, count in ((kernel, 0, geometry.weights), (bias, geometry.weights, geometry.filters)):
-        if update is not None:
-            emit.call(
-                combine_chunks, partition="split", partials=partials, gradient=update, scratch=ScratchSize(BLOCK),
-                stride=size, offset=offset, count=count,
-            )  # fmt: skip

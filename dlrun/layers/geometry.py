@@ -37,8 +37,8 @@ class Geometry:
 
     @property
     def is_depthwise(self) -> bool:
-        """Whether each filter sees one channel and each channel feeds one filter."""
-        return self.groups == self.channels == self.filters
+        """Whether there are several channels, and each feeds one filter that sees nothing else."""
+        return 1 < self.groups == self.channels == self.filters
 
     @property
     def is_padded(self) -> bool:
@@ -78,7 +78,7 @@ class Geometry:
 
     def merged(self) -> Geometry:
         """Return the same convolution over images of one row, where a window sees one place: more places to a tile."""
-        if self.taps > 1 or self.is_padded or self.y.stride > 1 or self.x.stride > 1:
+        if self.taps > 1 or self.is_padded or (self.y.out, self.x.out) != (self.y.extent, self.x.extent):
             return self
         places = self.y.extent * self.x.extent
         row, column = Window(1, 1, 1, 1, 0, 1), Window(places, 1, 1, 1, 0, places)

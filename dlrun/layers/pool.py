@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import PositiveInt
+
 from dlrun.kernels.pooling import (
     average_pool_backward,
     average_pool_forward,
@@ -15,7 +17,7 @@ from dlrun.kernels.pooling import (
 )
 from dlrun.layers.base import Layer, Shape, expect_rank
 from dlrun.layers.geometry import Geometry
-from dlrun.layers.windows import Padding, Pair, PositiveInt, Window, pair, window
+from dlrun.layers.windows import Padding, Pair, Window, pair, window
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -28,7 +30,7 @@ class Pool(Layer):
     """A layer that makes one number of each window, channel by channel. A subclass gives `geometry`."""
 
     padding: Padding = "valid"
-    """"valid": windows within the input only; "same": also those that reach beyond it, of which only the part within counts."""
+    """"valid": windows within the input only; "same": also those that reach beyond it, whose part within counts."""
 
     reads_output: ClassVar[bool] = False
 

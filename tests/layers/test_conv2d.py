@@ -27,6 +27,10 @@ CASES = [
     ((2, 6, 7, 6), {"filters": 4, "kernel_size": (3, 2), "groups": 2, "strides": 2}),
     ((2, 6, 7, 4), {"filters": 4, "kernel_size": 3, "groups": 2, "dilation_rate": 2, "padding": "same"}),
     ((2, 5, 6, 4), {"filters": 8, "kernel_size": 1, "groups": 2}),
+    ((2, 5, 9, 4), {"filters": 4, "kernel_size": 4, "groups": 4, "padding": "same"}),
+    ((2, 9, 8, 9), {"filters": 9, "kernel_size": (2, 3), "groups": 9, "strides": (2, 3), "padding": "same"}),
+    ((2, 9, 8, 3), {"filters": 3, "kernel_size": 3, "groups": 3, "dilation_rate": (2, 3), "padding": "same"}),
+    ((2, 9, 9, 3), {"filters": 3, "kernel_size": 3, "groups": 3, "dilation_rate": 2}),
 ]
 
 

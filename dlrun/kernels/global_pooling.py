@@ -1,0 +1,71 @@
+"""Pooling over all places of a sample: x (rows, places, channels), y (rows, channels)."""
+
+from dlrun.kernels.convolution import clear
+from dlrun.kernels.lang import (
+    In,
+    InInt,
+    Live,
+    Out,
+    OutInt,
+    Size,
+    Thread,
+    Threads,
+    first_of,
+    kernel,
+    last_of,
+    real,
+    shift,
+)
+from dlrun.kernels.pooling import larger
+
+
+@kernel
+def global_max_forward(x: In, y: Out, winner: OutInt, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+    """y[r, c] = the largest x[r, i, c]; winner = i, the first of equals; NaN counts as larger than all numbers.
+
+    Saves for backward: winner (rows, channels). Partition: samples.
+    """
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        image, best, which = shift(x, r * places * channels), shift(y, r * channels), shift(winner, r * channels)
+        for c in range(channels):
+            best[c] = image[c]
+            which[c] = 0
+        for i in range(1, places):
+            larger(shift(image, i * channels), i, best, which, channels)
+
+
+@kernel
+def global_max_backward(dy: In, winner: InInt, dx: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+    """dx[r, winner[r, c], c] = dy[r, c], all else 0. Partition: samples."""
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        target = shift(dx, r * places * channels)
+        clear(target, places * channels)
+        for c in range(channels):
+            target[winner[r * channels + c] * channels + c] = dy[r * channels + c]
+
+
+@kernel
+def global_average_forward(x: In, y: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):
+    """y[r, c] = the mean of x[r, i, c] over i, added up in order. Partition: samples."""
+    scale = real(1) / real(places)
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        image, mean = shift(x, r * places * channels), shift(y, r * channels)
+        clear(mean, channels)
+        for i in range(places):
+            row = shift(image, i * channels)
+            for c in range(channels):
+                mean[c] += row[c]
+        for c in range(channels):
+            mean[c] *= scale
+
+
+@kernel
+def global_average_backward(dy: In, dx: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+    """dx[r, i, c] = dy[r, c] / places. Partition: samples."""
+    scale = real(1) / real(places)
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        gradient = shift(dy, r * channels)
+        for i in range(places):
+            row = shift(dx, (r * places + i) * channels)
+            for c in range(channels):
+                row[c] = gradient[c] * scale

@@ -1,0 +1,82 @@
+"""What the global pools have in common: their fields, and the calls they are made of."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from dlrun.kernels.global_pooling import (
+    global_average_backward,
+    global_average_forward,
+    global_max_backward,
+    global_max_forward,
+)
+from dlrun.layers.base import Layer, Shape, expect_rank
+
+if TYPE_CHECKING:
+    from dlrun.compiler.emitter import Emitter
+
+
+class GlobalPool(Layer):
+    """A layer that makes one number of each channel."""
+
+    keepdims: bool = False
+    """Whether the axes that are pooled stay, with extent 1."""
+
+    reads_output: ClassVar[bool] = False
+    rank: ClassVar[int]
+    axes: ClassVar[str]
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return (channels,), after ones if the axes are kept."""
+        expect_rank(self, inputs[0], self.rank, self.axes)
+        return (1,) * (self.rank - 1) * self.keepdims + inputs[0][-1:]
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return an operation for each entry."""
+        return prod(inputs[0])
+
+
+class GlobalPool1D(GlobalPool):
+    """A global pool over sequences."""
+
+    rank: ClassVar[int] = 2
+    axes: ClassVar[str] = "(steps, channels)"
+
+
+class GlobalPool2D(GlobalPool):
+    """A global pool over images."""
+
+    rank: ClassVar[int] = 3
+    axes: ClassVar[str] = "(height, width, channels)"
+
+
+def _sizes(emit: Emitter) -> dict[str, Any]:
+    *axes, channels = emit.input_shapes[0]
+    return {"rows": emit.rows, "places": prod(axes), "channels": channels}
+
+
+def max_forward(emit: Emitter) -> None:
+    """Emit y = the largest entry of each channel; where it stands is saved."""
+    winner = emit.saved("winner", emit.input_shapes[0][-1], "int32")
+    emit.call(global_max_forward, x=emit.input, y=emit.output, winner=winner, **_sizes(emit))
+
+
+def max_backward(emit: Emitter) -> None:
+    """Emit dx = dy where the largest entries stood."""
+    dx = emit.input_gradient()
+    if dx is not None:
+        winner = emit.saved("winner", emit.input_shapes[0][-1], "int32")
+        emit.call(global_max_backward, dy=emit.output_gradient, winner=winner, dx=dx, **_sizes(emit))
+
+
+def average_forward(emit: Emitter) -> None:
+    """Emit y = the mean of each channel."""
+    emit.call(global_average_forward, x=emit.input, y=emit.output, **_sizes(emit))
+
+
+def average_backward(emit: Emitter) -> None:
+    """Emit dx = dy spread evenly over the places."""
+    dx = emit.input_gradient()
+    if dx is not None:
+        emit.call(global_average_backward, dy=emit.output_gradient, dx=dx, **_sizes(emit))
