@@ -14,6 +14,8 @@ from dlrun.errors import DataError, MissingExtra
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 """The files in a folder that are taken for images; others are left alone."""
 
+DEEP = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+"""Pillow's modes of more than 8 bits, which its conversion to "L" would clip."""
 MODES = {1: "L", 3: "RGB"}
 
 
@@ -48,6 +50,11 @@ def decode_image(
     image = pillow("reading image files")
     try:
         with image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+            if opened.mode in DEEP:
+                raise DataError(
+                    f"{name} has more than 8 bits per channel (Pillow's mode {opened.mode}), which would be cut off",
+                    help="convert it to 8 bits, or put such images into an npz file as floats",
+                )
             if size is not None and (opened.height, opened.width) != size:
                 if fit == "proportional" and opened.height * size[1] != opened.width * size[0]:
                     raise DataError(

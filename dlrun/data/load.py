@@ -13,7 +13,8 @@ from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Array, Dataset, Split
 from dlrun.data.pipeline import FittedPipeline, chunks, gather
 from dlrun.data.predict import load_inputs
-from dlrun.data.prepare import VERSION, Prepared, outline_signature, prepare, unwritable
+from dlrun.data.prepare import Prepared, outline_signature, prepare
+from dlrun.data.reading import VERSION, unwritable
 from dlrun.data.signature import Signature
 from dlrun.data.sources.base import MemoryStore, Store
 from dlrun.errors import DataError

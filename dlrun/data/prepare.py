@@ -11,20 +11,19 @@ from typing import Any
 import numpy as np
 
 from dlrun.data import cache
-from dlrun.data.codec import description_from_json, description_to_json, fitted_to_json
+from dlrun.data.codec import fitted_to_json
+from dlrun.data.collector import Collector
 from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Array
 from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, fit, raw_layout
+from dlrun.data.reading import read_source
 from dlrun.data.selection import Chosen, Selection, select
 from dlrun.data.signature import Feature, Kind, Signature
-from dlrun.data.sources.base import Column, MemoryStore, Raw, Source
+from dlrun.data.sources.base import Column, Raw
 from dlrun.data.split import limited, make_splits
 from dlrun.data.targets import inverse, plan_target
 from dlrun.data.transforms.rescale import Rescale
 from dlrun.errors import ConfigError, DataError, Problem
-
-VERSION = 1
-"""Goes up when the same config shall give other arrays than before, so that old cache entries aren't used."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,8 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     selection = select(config, outline, default_target)
     raw, hashes = read_source(config, selection.wanted)
     columns = raw.description.columns
-    inputs = {name: plan_input(name, chosen, columns) for name, chosen in selection.inputs.items()}
-    targets = _plan_targets(selection, columns, raw.arrays, known or {})
+    inputs, found = _plans(selection, columns, raw.arrays, known or {})
+    targets = {name: plan for name, plan in found.items() if plan is not None}
     plans = (*inputs.values(), *targets.values())
     splits = make_splits(
         config.split,
@@ -65,8 +64,10 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     )
     if not len(splits["train"]):
         raise DataError("no training rows are left", help="impute with strategy drop may have left out all of them")
-    fitted_inputs = {name: fit(plan, raw.arrays, splits["train"], known) for name, plan in inputs.items()}
-    fitted_targets = {name: fit(plan, raw.arrays, splits["train"], known) for name, plan in targets.items()}
+    collect = Collector()
+    fitted_inputs = collect.each(inputs, lambda _, plan: fit(plan, raw.arrays, splits["train"], known))
+    fitted_targets = collect.each(targets, lambda _, plan: fit(plan, raw.arrays, splits["train"], known))
+    collect.raise_problems()
     splits = {**splits, "train": limited(splits["train"], config.limit, seed)}
     fitted = _learned(fitted_inputs, fitted_targets, columns)
     signature = Signature(
@@ -96,57 +97,17 @@ def outline_signature(config: DataConfig) -> Signature | None:
     if not config.source.described_without_reading:
         return None
     columns = {name: column for name, column in outline.items() if column is not None}
-    plans = {name: plan_input(name, chosen, columns) for name, chosen in selection.inputs.items()}
-    targets = {
-        name: plan_target(name, chosen, tuple(columns[column] for column in chosen.columns), None, None)
-        for name, chosen in selection.targets.items()
-    }
-    outlined = {name: _outlined(plan) for name, plan in plans.items()}
-    outlined_targets = {name: _outlined(plan) if plan is not None else None for name, plan in targets.items()}
+    plans, targets = _plans(selection, columns, None, {})
+    collect = Collector()
+    outlined = collect.each(plans, lambda _, plan: _outlined(plan))
+    outlined_targets = collect.each(targets, lambda _, plan: None if plan is None else _outlined(plan))
+    collect.raise_problems()
     known = {name: feature for name, feature in outlined.items() if feature is not None}
     known_targets = {name: feature for name, feature in outlined_targets.items() if feature is not None}
     if len(known) < len(outlined) or len(known_targets) < len(outlined_targets):
         return None
     inputs = {name: input_feature(feature) for name, feature in known.items()}
     return Signature(inputs, _ordered_targets(config, selection.shared, known, known_targets))
-
-
-def read_source(config: DataConfig, wanted: tuple[str, ...]) -> tuple[Raw, dict[str, str]]:
-    """The source's columns and each one's SHA-256; from the cache where decoding them takes long."""
-    source = config.source
-    if not source.keeps_decoded or config.cache == "memory":
-        raw = source.read(MemoryStore(), wanted)
-        return raw, _hashes(raw)
-    key = cache.digest({"version": VERSION, "source": source.model_dump(mode="json"), "stamp": source.stamp()})
-    entry = cache.open_entry("decoded", key)
-    if entry is None:
-        try:
-            entry = _decoded(source, key)
-        except OSError as error:
-            if config.cache == "disk":
-                raise unwritable(error) from None
-            raw = source.read(MemoryStore(), wanted)
-            return raw, _hashes(raw)
-    description = description_from_json(entry.content["description"])
-    return Raw(description, entry.arrays), dict(entry.content["hashes"])
-
-
-def unwritable(error: OSError) -> DataError:
-    """The error for a cache that can't be written."""
-    return DataError(
-        f"the cache folder {cache.folder()} can't be written ({error.strerror or error})",
-        help="make room there, name another folder in DLRUN_CACHE, or set `data.cache: memory`",
-    )
-
-
-def _decoded(source: Source, key: str) -> cache.Entry:
-    """Decodes a source into the cache; raises OSError where that can't be written."""
-    writer = cache.Writer("decoded", key)
-    try:
-        raw = source.read(writer)
-        return writer.commit({"description": description_to_json(raw.description), "hashes": _hashes(raw)})
-    finally:
-        writer.discard()
 
 
 def plan_input(name: str, chosen: Chosen, columns: Mapping[str, Column]) -> Pipeline:
@@ -208,16 +169,23 @@ def _outlined(plan: Pipeline) -> FittedPipeline | None:
     return FittedPipeline(replace(plan, steps=()), (layout,), ())
 
 
-def _plan_targets(
-    selection: Selection, columns: Mapping[str, Column], arrays: Mapping[str, Array], known: Mapping[str, Any]
-) -> dict[str, Pipeline]:
-    targets = {}
-    for name, chosen in selection.targets.items():
-        kind = known.get(f"targets/{name}/kind")
-        plan = plan_target(name, chosen, tuple(columns[column] for column in chosen.columns), arrays, kind)
-        if plan is not None:
-            targets[name] = plan
-    return targets
+def _plans(
+    selection: Selection,
+    columns: Mapping[str, Column],
+    arrays: Mapping[str, Array] | None,
+    known: Mapping[str, Any],
+) -> tuple[dict[str, Pipeline], dict[str, Pipeline | None]]:
+    """The ways of the inputs and of the targets; None for a target of which only its rows could tell its kind."""
+
+    def target(name: str, chosen: Chosen) -> Pipeline | None:
+        described = tuple(columns[column] for column in chosen.columns)
+        return plan_target(name, chosen, described, arrays, known.get(f"targets/{name}/kind"))
+
+    collect = Collector()
+    inputs = collect.each(selection.inputs, lambda name, chosen: plan_input(name, chosen, columns))
+    targets = collect.each(selection.targets, target)
+    collect.raise_problems()
+    return inputs, targets
 
 
 def _learned(
@@ -271,15 +239,3 @@ def _ranks(column: str | None, raw: Raw) -> Array | None:
         problem = Problem(("data", "split", "sort_by"), f"column {column!r} {what} and gives no order")
         raise ConfigError([problem])
     return array
-
-
-def _hashes(raw: Raw) -> dict[str, str]:
-    """The SHA-256 of each column: its type, its values and the strings behind its codes."""
-    result = {}
-    for name, array in raw.arrays.items():
-        column = raw.description.columns[name]
-        digest = hashlib.sha256(f"{array.dtype}{array.shape}{column.values}".encode())
-        contiguous = np.ascontiguousarray(array)
-        digest.update(contiguous.reshape(-1).view(np.uint8).data)
-        result[name] = digest.hexdigest()
-    return result

@@ -168,6 +168,12 @@ def test_images_of_different_sizes(own_place: Path, pictures: dict[str, np.ndarr
     assert "image_size" in caught.value.help
 
 
+def test_deep_images_are_refused_rather_than_clipped(own_place: Path, pictures: dict[str, np.ndarray]) -> None:
+    write_image(own_place / "pictures/9/d.png", np.full((6, 5), 40_000, np.uint16))
+    with pytest.raises(DataError, match=r"9/d\.png has more than 8 bits"):
+        load(folder(), 0)
+
+
 def test_a_folder_without_images(own_place: Path) -> None:
     (own_place / "pictures/9").mkdir(parents=True)
     with pytest.raises(DataError, match="no training images in pictures"):

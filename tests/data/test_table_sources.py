@@ -208,6 +208,14 @@ def test_every_unknown_column_is_reported_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_problems_of_several_inputs_are_reported_together() -> None:
+    resize = {"type": "resize", "height": 1, "width": 1}
+    inputs = {"town": {"transforms": ["log1p"]}, "age": {"transforms": [resize]}, "kind": {}}
+    with pytest.raises(ConfigError) as caught:
+        load(table(inputs=inputs, target="price"), 0)
+    assert [problem.path[2] for problem in caught.value.problems] == ["town", "age", "kind"]
+
+
 def test_missing_values_that_nothing_fills() -> None:
     with pytest.raises(DataError, match="'age' has missing values"):
         load(table(inputs={"x": {"columns": ["price", "age"]}}, target="kind"), 0)
