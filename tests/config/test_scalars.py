@@ -45,7 +45,7 @@ def test_numbers_out_of_range(text: str) -> None:
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**30), 10**30), st.floats(), st.text(st.characters(codec="utf-8")),
-    st.sampled_from(["no", "1e3", "0x", "~", "- a", "a: b", "a #b", "<<", "...", "---", "\u2028", "🙂\x07", "2024-01-01"]),
+    st.sampled_from(["no", "1e3", "0x", "~", "- a", "a: b", "a #b", "<<", "...", "\u2028", "🙂\x07", "2024-1-1"]),
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dlrun.registry import Component
 from tests.config.zoo import Cat, Constant, Fish, Keeper, Stone, Zeros, load_zoo, zoo_report
 
 
@@ -50,7 +51,8 @@ def test_unions_take_lists_as_tuples() -> None:
 
 
 def test_components_inside_components() -> None:
-    assert fish("friends: [{type: fish, friends: [stone]}, stone]").friends == (Fish(friends=(Stone(),)), Stone())
+    expected: tuple[Component, ...] = (Fish(friends=(Stone(),)), Stone())
+    assert fish("friends: [{type: fish, friends: [stone]}, stone]").friends == expected
 
 
 def test_null_and_nested_components() -> None:
@@ -86,7 +88,8 @@ UNITS = "animals: [{type: cat, lives: %s}]"
         (UNITS % "[1]", "1:30", "animals[0].lives: expected an integer, got a list", "[1]"),
         (UNITS % "{a: 1}", "1:30", "animals[0].lives: expected an integer, got a mapping", "{a: 1}"),
         ("animals: [{type: fish, wet: 1}]", "1:29", "animals[0].wet: expected true or false, got the number 1", "1"),
-        ("animals: [{type: fish, wet: yes}]", "1:29", "animals[0].wet: expected true or false, got the string 'yes'", "yes"),
+        ("animals: [{type: fish, wet: yes}]", "1:29",
+         "animals[0].wet: expected true or false, got the string 'yes'", "yes"),
         ("animals: [{type: fish, speed: x}]", "1:31", "animals[0].speed: expected a number, got the string 'x'", "x"),
         ("animals: [{type: fish, speed: true}]", "1:31", "animals[0].speed: expected a number, got true", "true"),
         ("animals: [stone]\nlabel: 5", "2:8", "label: expected a string, got the number 5", "5"),
@@ -117,7 +120,8 @@ UNITS = "animals: [{type: cat, lives: %s}]"
         ("animals: [stone]\nsize: -1", "2:7", "size must be greater than 0, got -1", "-1"),
         ("animals: [stone]\nsize: ful", "2:7", "size must be 'full' or an integer, got 'ful'", "ful"),
         ("animals: [stone]\nsize: 1.5", "2:7", "size: expected 'full' or an integer, got the number 1.5", "1.5"),
-        ("animals: [{type: cat, lives: 1, mood: cros}]", "1:39", "animals[0].mood must be 'calm' or 'cross', got 'cros'", "cros"),
+        ("animals: [{type: cat, lives: 1, mood: cros}]", "1:39",
+         "animals[0].mood must be 'calm' or 'cross', got 'cros'", "cros"),
         ("animals: [{type: cat, lives: 1, mood: 3}]", "1:39",
          "animals[0].mood: expected 'calm' or 'cross', got the number 3", "3"),
         # components
@@ -129,9 +133,11 @@ UNITS = "animals: [{type: cat, lives: %s}]"
         ("animals: [null]", "1:11", "animals[0]: expected an animal, got null", "null"),
         ("animals: [{type: cat, lives: 1, start: 5}]", "1:40",
          "animals[0].start: expected an initializer, got the number 5", "5"),
-        ("animals: [{type: cat, lives: 1, end: 5}]", "1:38", "animals[0].end: expected an initializer, got the number 5", "5"),
+        ("animals: [{type: cat, lives: 1, end: 5}]", "1:38",
+         "animals[0].end: expected an initializer, got the number 5", "5"),
         ("animals: [{type: cat, lives: 1, end: zero}]", "1:38", "unknown initializer 'zero'", "zero"),
-        ("animals: [{type: fish, friends: [{type: fish, friends: [{type: cat}]}]}]", "1:57", "cat needs 'lives'", "{type: cat}"),
+        ("animals: [{type: fish, friends: [{type: fish, friends: [{type: cat}]}]}]", "1:57",
+         "cat needs 'lives'", "{type: cat}"),
         # fields
         ("animals: [cat]", "1:11", "cat needs 'lives'", "cat"),
         ("animals:\n  - type: cat  # it has lives\n    mood: calm", "2:5", "cat needs 'lives'", "type: cat"),
@@ -140,13 +146,15 @@ UNITS = "animals: [{type: cat, lives: %s}]"
         ("animals: [stone]\nsizes: 3", "2:1", "unknown field 'sizes' of the config", "sizes"),
         ("animals: [stone]\nkeeper: {name: a, shift: 3}", "2:19", "unknown field 'shift' of keeper", "shift"),
         # several names of one field
-        ("animals: [{type: fish, lr: 1, speed: 2}]", "1:31", "animals[0].speed is given twice, under two names", "speed"),
+        ("animals: [{type: fish, lr: 1, speed: 2}]", "1:31",
+         "animals[0].speed is given twice, under two names", "speed"),
         ("animals: [{type: fish, beta_2: 1, betas: [1, 1]}]", "1:35",
          "animals[0].beta_2 is given twice, under two names", "betas"),
         ("animals: [{type: fish, betas: 0.5}]", "1:31",
          "animals[0].betas: expected a list of 2 (beta_1, beta_2), got the number 0.5", "0.5"),
         # a component's own rules
-        ("animals: [{type: fish, beta_2: 0.75}]", "1:11", "animals[0]: beta_2 must not exceed beta_1", "{type: fish, beta_2: 0.75}"),
+        ("animals: [{type: fish, beta_2: 0.75}]", "1:11",
+         "animals[0]: beta_2 must not exceed beta_1", "{type: fish, beta_2: 0.75}"),
         ("animals: [stone]\nkeeper: robot", "2:9", "keeper.name: a robot can't keep animals", "robot"),
     ],
 )  # fmt: skip
@@ -199,7 +207,7 @@ prices: {}
     places = [line.split(": error")[0] for line in zoo_report(text) if line.startswith("zoo.yaml")]
     assert places == [
         "zoo.yaml:2:24", "zoo.yaml:2:34", "zoo.yaml:3:12", "zoo.yaml:4:18", "zoo.yaml:4:59", "zoo.yaml:4:63",
-        "zoo.yaml:5:5", "zoo.yaml:6:5", "zoo.yaml:7:58", "zoo.yaml:7:64", "zoo.yaml:8:10", "zoo.yaml:9:21",
+        "zoo.yaml:5:5", "zoo.yaml:6:5", "zoo.yaml:7:60", "zoo.yaml:7:64", "zoo.yaml:8:10", "zoo.yaml:9:21",
         "zoo.yaml:9:35", "zoo.yaml:10:7", "zoo.yaml:11:13", "zoo.yaml:12:1",
     ]  # fmt: skip
 

@@ -78,7 +78,7 @@ class Fish(Animal):
     beta_1: float = 0.5
     beta_2: float = 0.25
     wet: bool = True
-    friends: tuple[Annotated[Animal, ChosenBy(lambda: ANIMALS)], ...] = ()
+    friends: tuple[Annotated[Component, ChosenBy(lambda: ANIMALS)], ...] = ()
     scales: tuple[tuple[int, int], ...] = Field(default=(), max_length=2)
 
     @model_validator(mode="after")
@@ -103,7 +103,7 @@ class Keeper(Spec):
     bare_field: ClassVar[str | None] = "name"
 
     name: str = Field(min_length=1)
-    shifts: dict[str, tuple[int, ...]] = {}
+    shifts: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     """The hours of each day."""
 
     @field_validator("name")
@@ -124,8 +124,8 @@ class Zoo(Spec):
     keepers: Keeper | dict[str, Keeper] | None = None
     size: Annotated[int, Field(gt=0)] | Literal["full"] = 1
     """The area."""
-    prices: dict[int, float] = {}
-    extra: list[str] = []
+    prices: dict[int, float] = Field(default_factory=dict)
+    extra: list[str] = Field(default_factory=list)
     ratio: float = Field(default=0.5, allow_inf_nan=False)
     label: str = ""
 
