@@ -1,3 +1,46 @@
+"""dlrun evaluate RUN [FILE]."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+
+from dlrun.cli.train import RunsFolder
+
+
 def register(app: typer.Typer) -> None:
-    pass
+    """Add the command."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    file: Annotated[Path | None, typer.Argument(help="Another data file (or folder) than the run's own.")] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    checkpoint: Annotated[str | None, typer.Option(help="best or last; best where the run restores its best weights, else last.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    runs: RunsFolder = Path("runs"),
+) -> None:
+    """Measure a trained network on the test split.
+
+    Example: dlrun evaluate runs/mnist_cnn-1 --split validation --checkpoint best
+    """
+    from dlrun.cli.output import print_json, print_table
+    from dlrun.runs.directory import find_run
+    from dlrun.training.evaluation import evaluate_run, write_evaluation
+
+    found = find_run(run, runs)
+    evaluation = evaluate_run(found, split, checkpoint, file)
+    notes = write_evaluation(found, evaluation)
+    result: dict[str, Any] = evaluation.to_json()
+    if json:
+        print_json(result)
+        return
+    for note in [*result["notes"], *notes]:
+        sys.stderr.write(f"NOTE: {note}\n")
+    sys.stdout.write(f"{found.path}: {result['rows']:,} rows of {result['data']}, checkpoint {result['checkpoint']}\n")
+    rows = [{"metric": name, "value": value} for name, value in result["metrics"].items() if not isinstance(value, list)]
+    print_table(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,44 +17,48 @@ from dlrun.runs.files import writing
 class EventWriter:
     """Writes scalars under the names of metrics.csv, at the global step.
 
-    tensorboardX's SummaryWriter is not used: it writes from a thread, whose failure (a full disk) stops nobody until
-    its queue is full and the next write waits for ever; nor does its flush wait for the queue. The parts beneath it
-    write at once.
+    TensorBoard's own record writer is used, and none of the SummaryWriters: those write from a thread, whose failure
+    (a full disk) stops nobody until its queue is full, and tensorboardX imports the whole of PyTorch where that is
+    installed (1.6 s against 0.3 s).
     """
 
     def __init__(self, directory: Path, resumed_at: int | None = None) -> None:
         """Opens a new event file; `resumed_at` hides what an earlier file of the run has after that step.
 
-        Raises: MissingExtra without tensorboardX; RunError when the directory can't be written.
+        Raises: MissingExtra without tensorboard; RunError when the directory can't be written.
         """
         try:
-            from tensorboardX.event_file_writer import EventsWriter
-            from tensorboardX.proto.event_pb2 import Event, SessionLog
+            from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+            from tensorboard.summary.writer.record_writer import RecordWriter
         except ImportError:
-            raise MissingExtra("tensorboardX", "tensorboard", "writing TensorBoard events") from None
+            raise MissingExtra("tensorboard", "tensorboard", "writing TensorBoard events") from None
         self._directory = directory
         self._event: Any = Event
+        # The time in whole seconds comes first, as TensorBoard expects; the rest keeps two quick starts apart.
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{time.monotonic_ns()}"
         with writing(directory):
-            # The file's name has whole seconds only; the rest keeps two quick starts apart.
-            suffix = f".{os.getpid()}.{time.monotonic_ns()}"
-            self._writer: Any = EventsWriter(str(directory / "events"), suffix)
-            if resumed_at is not None:
-                start = SessionLog(status=SessionLog.START)
-                self._write(resumed_at + 1, session_log=start)
-            self._writer.flush()
+            file = open(directory / name, "wb", buffering=0)  # noqa: SIM115 - closed by close()
+            self._writer: Any = RecordWriter(file)
+            try:
+                self._write(0, file_version="brain.Event:2")
+                if resumed_at is not None:
+                    start = SessionLog(status=SessionLog.START)
+                    self._write(resumed_at + 1, session_log=start)
+            except OSError:
+                file.close()
+                raise
 
     def write(self, step: int, values: Mapping[str, float | int | None]) -> None:
         """Writes a row of values and hands them to the system; None and NaN are left out.
 
         Raises: RunError when the disk is full.
         """
-        from tensorboardX.proto.summary_pb2 import Summary
+        from tensorboard.compat.proto.summary_pb2 import Summary
 
         known = {name: value for name, value in values.items() if value is not None and not math.isnan(value)}
         summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in known.items()])
         with writing(self._directory):
             self._write(step, summary=summary)
-            self._writer.flush()
 
     def close(self) -> None:
         """Closes the file. Raises: RunError when the disk is full."""
@@ -67,11 +72,12 @@ class EventWriter:
         self.close()
 
     def _write(self, step: int, **content: Any) -> None:
-        self._writer.write_event(self._event(wall_time=time.time(), step=step, **content))
+        event = self._event(wall_time=time.time(), step=step, **content)
+        self._writer.write(event.SerializeToString())
 
 
 def open_events(directory: Path, note: Callable[[str], None], resumed_at: int | None = None) -> EventWriter | None:
-    """An EventWriter, or None after a note when tensorboardX isn't installed. Raises: RunError."""
+    """An EventWriter, or None after a note when tensorboard isn't installed. Raises: RunError."""
     try:
         return EventWriter(directory, resumed_at)
     except MissingExtra as missing:

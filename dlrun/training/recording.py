@@ -22,6 +22,7 @@ class Recorder(Listener):
         self.run, self.console = run, console
         self.log = TrainLog(run.log)
         self.events: EventWriter | None = None
+        self.events_opened = False
         self.resumed_at_step: int | None = None
         self.compile_seconds = 0.0
         self.data_notes: tuple[str, ...] = ()
@@ -33,7 +34,6 @@ class Recorder(Listener):
 
     def start(self, start: Start) -> None:
         """Record what is trained."""
-        self.events = open_events(self.run.path, self.note, self.resumed_at_step)
         update_record(self.run.record, parameters=start.parameters, threads=start.threads, compile_seconds=self.compile_seconds)
         self.log.write(
             f"training {start.parameters:,} parameters on {start.training_rows:,} rows, "
@@ -50,6 +50,9 @@ class Recorder(Listener):
         """Append the epoch's row."""
         row = dict(result.row)
         append_metrics(self.run.metrics, row)
+        if not self.events_opened:  # here rather than at the start: the import takes a while
+            self.events_opened = True
+            self.events = open_events(self.run.path, self.note, self.resumed_at_step)
         if self.events is not None:
             self.events.write(int(row["step"]), {name: value for name, value in row.items() if name not in ("epoch", "step")})
         self.log.write(", ".join(f"{name} {value:.6g}" for name, value in row.items()))

@@ -11,8 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from dlrun.compiler.compile import compile_plan
 from dlrun.compiler.graph import Graph
+from dlrun.compiler.lower import Goal
 from dlrun.compiler.printer import plan_text, summary_text
+from dlrun.compiler.updates import OptimizerRule
 from dlrun.config.load import LoadedConfig
 from dlrun.config.resolve import resolved_yaml
 from dlrun.data.dataset import Dataset
@@ -20,6 +23,7 @@ from dlrun.data.load import load, probe
 from dlrun.errors import CheckpointError, ConfigError, Interrupted, Problem, ShapeError
 from dlrun.data.signature import Signature
 from dlrun.metrics import Metric
+from dlrun.plan import Plan
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.environment import cpu_name, git_state, versions
 from dlrun.runs.files import write_bytes, write_text
@@ -28,7 +32,7 @@ from dlrun.training.checkpointing import Restored, put_training
 from dlrun.training.events import Listener, Listeners
 from dlrun.training.finetune import initialize
 from dlrun.training.recording import Recorder
-from dlrun.training.session import Session, make_model
+from dlrun.training.session import Session, available_threads, make_model
 from dlrun.training.trainer import Ending, Trainer
 
 
@@ -66,6 +70,18 @@ def check_metrics(metrics: Sequence[Metric], graph: Graph, signature: Signature)
 def located(loaded: LoadedConfig, error: ConfigError) -> ConfigError:
     """Return the error with the places of its problems in the config's file."""
     return error if hasattr(error, "located") else loaded.error(error.problems)
+
+
+def compile_only(loaded: LoadedConfig) -> tuple[Graph, Plan]:
+    """Return the graph and the training plan of a config, without reading more of the data than their shape needs."""
+    validate(loaded)
+    config = loaded.config
+    model = make_model(config, loaded.layer_paths, probe(config.data, config.seed))
+    size = config.training.batch_size
+    batch = load(config.data, config.seed).splits["train"].rows if size == "full" else size
+    goal = Goal(training=True, gradients=True, weighted=config.data.sample_weights is not None)
+    threads = available_threads(config.training.threads)
+    return model.graph(), compile_plan(model, goal, OptimizerRule(config.optimizer), config.precision, batch, threads, config.seed)
 
 
 def create_run(loaded: LoadedConfig, command: Sequence[str], runs: Path) -> RunDirectory:

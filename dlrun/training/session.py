@@ -72,7 +72,7 @@ class Session:
     def start_training(self) -> Executor:
         """Return the executor of training steps, with weights as they start."""
         split = self.split("train")
-        data = self._data(split, split.rows) | {"order": np.zeros(split.rows, np.int64)}
+        data = self.data_of(split, split.rows) | {"order": np.zeros(split.rows, np.int64)}
         self.training = self._weights = Executor(self.training_plan(), self.threads, data, progress=self.listener.compiling)
         self.draw_weights(self.training)
         return self.training
@@ -83,7 +83,7 @@ class Session:
             rows = split or self.split(name)
             goal = Goal(training=False, loss=loss, weighted=loss and rows.weights is not None)
             plan = self._compile(goal, UpdateRule(), min(EVALUATION_BATCH, rows.rows))
-            data = self._data(rows, rows.rows) | {"order": np.arange(rows.rows, dtype=np.int64)}
+            data = self.data_of(rows, rows.rows) | {"order": np.arange(rows.rows, dtype=np.int64)}
             executor = Executor(plan, self.threads, data, self._weights, self.listener.compiling)
             self._weights = self._weights or executor
             self._evaluators[name] = executor
@@ -100,11 +100,11 @@ class Session:
     def variables(self) -> dict[str, Array]:
         """Return views of the network's variables by name, in their shapes."""
         assert self._weights is not None
-        return {
-            f"{node.name}/{v.name}": self._weights.array(f"{node.name}/{v.name}").reshape(v.shape)
-            for node in self.graph.nodes.values()
-            for v in node.variables
-        }
+        return {name: self._weights.array(name).reshape(shape) for name, shape in self.weights_shapes().items()}
+
+    def weights_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the network's variables by name."""
+        return {f"{node.name}/{v.name}": v.shape for node in self.graph.nodes.values() for v in node.variables}
 
     def evaluate(self, name: str, split: Split | None = None) -> tuple[dict[str, Any], Array]:
         """Return the loss and metrics of a split, and the predictions (rows, *output)."""
@@ -146,7 +146,7 @@ class Session:
         config = self.config
         return compile_plan(self.model, goal, updates, config.precision, batch, self.threads, config.seed)
 
-    def _data(self, split: Split, rows: int) -> dict[str, Array]:
+    def data_of(self, split: Split, rows: int) -> dict[str, Array]:
         """Return the arrays that a plan's data buffers stand for."""
         outputs = int(np.prod(self.graph.output.output_shape))
         data: dict[str, Array] = {f"data/inputs/{name}": array for name, array in split.inputs.items()}

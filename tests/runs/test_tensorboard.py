@@ -10,7 +10,7 @@ from dlrun.runs.tensorboard import EventWriter, open_events
 
 @pytest.fixture
 def tensorboard():
-    pytest.importorskip("tensorboardX", reason="needs tensorboardX (the extra tensorboard)")
+    pytest.importorskip("tensorboard", reason="needs tensorboard (the extra tensorboard)")
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def without_tensorboard(monkeypatch):
     real = builtins.__import__
 
     def refuse(name, *arguments, **options):
-        if name.partition(".")[0] == "tensorboardX":
+        if name.partition(".")[0] == "tensorboard":
             raise ImportError(name)
         return real(name, *arguments, **options)
 
@@ -27,7 +27,7 @@ def without_tensorboard(monkeypatch):
 
 def events(directory):
     """The events of every file, in the order of the names: as TensorBoard reads them."""
-    from tensorboardX.proto.event_pb2 import Event
+    from tensorboard.compat.proto.event_pb2 import Event
 
     found = []
     for path in sorted(directory.glob("events.out.tfevents.*")):
@@ -88,7 +88,7 @@ def test_without_tensorboardx_there_is_one_note(without_tensorboard, tmp_path):
     notes = []
     assert open_events(tmp_path, notes.append) is None
     assert notes == [
-        "no TensorBoard events: writing TensorBoard events needs the package 'tensorboardX', which is not installed; "
+        "no TensorBoard events: writing TensorBoard events needs the package 'tensorboard', which is not installed; "
         "pip install 'dlrun[tensorboard]' installs it"
     ]
     with pytest.raises(MissingExtra):

@@ -1,0 +1,156 @@
+"""A trained run, read back from its checkpoint and measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrun.data.config import DataConfig
+from dlrun.data.dataset import Dataset, Split
+from dlrun.data.load import load
+from dlrun.data.signature import Feature
+from dlrun.errors import CheckpointError, ConfigError, MissingExtra, UsageError
+from dlrun.executor.executor import Array
+from dlrun.metrics import METRICS
+from dlrun.runs.directory import RunDirectory
+from dlrun.runs.files import write_text
+from dlrun.training.checkpointing import Restored, put_weights, read_training
+from dlrun.training.session import Session
+
+MISTAKES = 36
+"""How many of the most confident mistakes are drawn."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network's predictions for the rows of a split are worth."""
+
+    metrics: Mapping[str, Any]
+    predictions: Array
+    split: Split
+    target: Feature
+    data: str
+    checkpoint: str
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what evaluation.json holds."""
+        return {
+            "data": self.data, "rows": self.split.rows, "checkpoint": self.checkpoint, "metrics": dict(self.metrics),
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+
+def checkpoint_path(run: RunDirectory, which: str | None) -> Path:
+    """Return the file of a checkpoint: "best", "last", or None for the run's own choice.
+
+    Raises: UsageError for another name, CheckpointError where the run doesn't have it.
+    """
+    if which not in (None, "best", "last"):
+        raise UsageError(f"there is no checkpoint {which!r}", "best or last")
+    if which is None:
+        restored = run.last if run.last.exists() else run.best
+        if not restored.exists():
+            raise CheckpointError(f"{run.path} has no checkpoint: it ended before its first epoch was over")
+        early = read_training(restored).config.config.training.early_stopping
+        which = "best" if early is not None and early.restore_best_weights and run.best.exists() else "last"
+        if not run.last.exists():
+            which = "best"
+    path = run.best if which == "best" else run.last
+    if not path.exists():
+        raise CheckpointError(f"{run.path} has no checkpoint {which!r}", f"there is: {', '.join(p.stem for p in (run.best, run.last) if p.exists()) or 'none'}")
+    return path
+
+
+def evaluate_run(run: RunDirectory, split: str, which: str | None, file: Path | None = None) -> Evaluation:
+    """Measure a run's network on a split of its own data, or on all rows of another file.
+
+    Raises: CheckpointError, DataError; CheckpointError too when the data aren't those the run was made with.
+    """
+    path = checkpoint_path(run, which)
+    restored = read_training(path)
+    if split not in ("train", "validation", "test"):
+        raise UsageError(f"there is no split {split!r}", "train, validation or test")
+    if file is not None:
+        dataset, rows = _other_data(restored, file)
+    else:
+        dataset = _own_data(restored)
+        rows = Session(restored.config.config, restored.config.layer_paths, dataset).split(split)
+    session = Session(restored.config.config, restored.config.layer_paths, dataset)
+    session.evaluator(split, rows)
+    put_weights(session, restored.checkpoint, path)
+    metrics, predictions = session.evaluate(split, rows)
+    data = str(file) if file is not None else f"the {split} split"
+    return Evaluation(metrics, predictions, rows, dataset.signature.target, data, path.stem, dataset.notes)
+
+
+def _own_data(restored: Restored) -> Dataset:
+    config = restored.config.config
+    dataset = load(config.data, config.seed, restored.fitted)
+    if dataset.fingerprint != restored.fingerprint:
+        raise CheckpointError(
+            "the data are not those this run was trained on: "
+            f"fingerprint {dataset.fingerprint[:12]}, the checkpoint has {restored.fingerprint[:12]}",
+            "give the file to evaluate on, if another one is meant: dlrun evaluate RUN FILE",
+        )
+    return dataset
+
+
+def _other_data(restored: Restored, file: Path) -> tuple[Dataset, Split]:
+    """Return another file's rows, all in one split, transformed as the run's training rows were."""
+    config = restored.config.config
+    source = config.data.source
+    if "path" not in type(source).model_fields:
+        raise UsageError(f"the source {source.type} of this run reads no file that another could replace")
+    if not file.exists():
+        raise UsageError(f"there is no file {file}")
+    changes = {"source": source.model_copy(update={"path": str(file)}), "split": {"type": "given"}, "limit": None}
+    data = DataConfig.model_validate({**dict(config.data), **changes, "augment": ()})
+    try:
+        dataset = load(data, config.seed, restored.fitted)
+    except ConfigError as error:
+        raise UsageError(f"{file} doesn't have what this run's config asks for: {error}") from error
+    if dataset.signature.inputs.keys() != restored.signature.inputs.keys():
+        raise UsageError(f"{file} gives other inputs than the run's data")
+    rows = next(dataset.splits[name] for name in ("test", "train", "validation") if name in dataset.splits)
+    return dataset, rows
+
+
+def write_evaluation(run: RunDirectory, evaluation: Evaluation) -> list[str]:
+    """Write evaluation.json and the plots; return notes on what couldn't be drawn. Raises: RunError."""
+    write_text(run.evaluation, json.dumps(_finite(evaluation.to_json()), indent=2) + "\n")
+    if evaluation.target.kind != "labels":
+        return []
+    try:
+        _draw(run, evaluation)
+    except MissingExtra as missing:
+        return [f"no plots: {missing.message}; {missing.help} installs it"]
+    return []
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and value - value != 0 else value
+
+
+def _draw(run: RunDirectory, evaluation: Evaluation) -> None:
+    from dlrun.runs.plots import draw_confusion_matrix, draw_mistakes, most_confident_mistakes
+
+    target, truth = evaluation.target, evaluation.split.targets[evaluation.target.name]
+    tracker = METRICS["confusion_matrix"]().start(target, evaluation.predictions.shape[-1])
+    tracker.update(truth, evaluation.predictions)
+    classes = target.classes or ()
+    run.plots.mkdir(exist_ok=True)
+    draw_confusion_matrix(run.plots / "confusion_matrix.png", np.array(next(iter(tracker.result().values()))), classes)
+    images = next(iter(evaluation.split.inputs.values()))
+    if images.ndim == 4 and evaluation.predictions.shape[-1] == len(classes):
+        rows = most_confident_mistakes(truth, evaluation.predictions, MISTAKES)
+        draw_mistakes(run.plots / "mistakes.png", images[rows], truth[rows], evaluation.predictions[rows], classes)
