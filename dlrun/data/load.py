@@ -55,7 +55,8 @@ def probe(config: DataConfig, seed: int) -> Signature:
     """The names, shapes, dtypes and classes of what `load` will give, exactly, reading no more than that takes.
 
     Images are described by their files' heads; a table is read, as its types and categories show only in its rows.
-    The learned scale of images that stay bytes is not known yet and left at 1. Raises as `load` does.
+    What only the rows could tell is left at 1 then: the learned scale of images that stay bytes, and the rows of each
+    class. Raises as `load` does.
     """
     cached = _cached_signature(config, seed)
     signature = cached if cached is not None else outline_signature(config)

@@ -15,7 +15,7 @@ from dlrun.data.codec import fitted_to_json
 from dlrun.data.collector import Collector
 from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Array
-from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, fit, raw_layout
+from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, fit, gather, raw_layout
 from dlrun.data.reading import read_source
 from dlrun.data.selection import Chosen, Selection, select
 from dlrun.data.signature import Feature, Kind, Signature
@@ -68,11 +68,12 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     fitted_inputs = collect.each(inputs, lambda _, plan: fit(plan, raw.arrays, splits["train"], known))
     fitted_targets = collect.each(targets, lambda _, plan: fit(plan, raw.arrays, splits["train"], known))
     collect.raise_problems()
+    counts = {name: _class_counts(feature, raw, splits["train"]) for name, feature in fitted_targets.items()}
     splits = {**splits, "train": limited(splits["train"], config.limit, seed)}
     fitted = _learned(fitted_inputs, fitted_targets, columns)
     signature = Signature(
         {name: input_feature(feature) for name, feature in fitted_inputs.items()},
-        _ordered_targets(config, selection.shared, fitted_inputs, fitted_targets),
+        _ordered_targets(config, selection.shared, fitted_inputs, fitted_targets, counts),
     )
     fingerprint = cache.digest(
         {
@@ -107,7 +108,10 @@ def outline_signature(config: DataConfig) -> Signature | None:
     if len(known) < len(outlined) or len(known_targets) < len(outlined_targets):
         return None
     inputs = {name: input_feature(feature) for name, feature in known.items()}
-    return Signature(inputs, _ordered_targets(config, selection.shared, known, known_targets))
+    unknown = {
+        name: (1,) * len(feature.layout.values[0]) for name, feature in known_targets.items() if is_class(feature)
+    }
+    return Signature(inputs, _ordered_targets(config, selection.shared, known, known_targets, unknown))
 
 
 def plan_input(name: str, chosen: Chosen, columns: Mapping[str, Column]) -> Pipeline:
@@ -132,10 +136,23 @@ def input_feature(fitted: FittedPipeline) -> Feature:
     )
 
 
-def _target_feature(fitted: FittedPipeline) -> Feature:
+def is_class(fitted: FittedPipeline) -> bool:
+    """Whether a target holds classes."""
+    return fitted.layout.kind == "category"
+
+
+def _class_counts(fitted: FittedPipeline, raw: Raw, train: Array) -> tuple[int, ...] | None:
+    """The training rows of each class."""
+    if not is_class(fitted):
+        return None
+    labels = fitted.apply(gather(fitted.plan, raw.arrays, train))
+    return tuple(np.bincount(labels, minlength=len(fitted.layout.values[0])).tolist())
+
+
+def _target_feature(fitted: FittedPipeline, counts: tuple[int, ...] | None) -> Feature:
     feature = input_feature(fitted)
-    if fitted.layout.kind == "category":
-        return replace(feature, kind="labels")
+    if is_class(fitted):
+        return replace(feature, kind="labels", class_counts=counts)
     factor, shift, exponential = inverse(fitted)
     return replace(feature, inverse=(factor, shift), inverse_exponential=exponential)
 
@@ -145,12 +162,13 @@ def _ordered_targets(
     shared: Mapping[str, str],
     inputs: Mapping[str, FittedPipeline],
     targets: Mapping[str, FittedPipeline],
+    counts: Mapping[str, tuple[int, ...] | None],
 ) -> dict[str, Feature]:
     """The targets' features in the config's order."""
     return {
         name: replace(input_feature(inputs[shared[name]]), name=name)
         if name in shared
-        else _target_feature(targets[name])
+        else _target_feature(targets[name], counts.get(name))
         for name in config.targets
     }
 
@@ -198,7 +216,7 @@ def _learned(
         fitted[f"inputs/{name}/columns"] = json.loads(json.dumps(raw))
         fitted.update(feature.learned())
     for name, feature in targets.items():
-        fitted[f"targets/{name}/kind"] = "classes" if feature.layout.kind == "category" else "numbers"
+        fitted[f"targets/{name}/kind"] = "classes" if is_class(feature) else "numbers"
         fitted.update(feature.learned())
     return fitted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,13 +123,17 @@ def pictures(own_place: Path) -> dict[str, np.ndarray]:
 
 
 def test_folders_are_classes(pictures: dict[str, np.ndarray]) -> None:
+    probed = probe(folder(), 0)
     dataset = load(folder(), 0)
     assert dataset.signature.target.classes == ("9", "10")
     images, labels = dataset.splits["train"].inputs["image"], dataset.splits["train"].targets["target"]
     assert len(images) == 5
     np.testing.assert_array_equal(images[0], pictures["10/a.png"])
     assert labels.tolist() == [1, 1, 0, 0, 0]
+    assert dataset.signature.target.class_counts == (3, 2)
     assert probe(folder(), 0) == dataset.signature
+    assert probed.inputs == dataset.signature.inputs
+    assert replace(probed.target, class_counts=(3, 2)) == dataset.signature.target
 
 
 def test_folders_on_top_are_splits(own_place: Path, pictures: dict[str, np.ndarray]) -> None:
