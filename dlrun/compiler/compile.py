@@ -39,7 +39,8 @@ class Model:
         try:
             self.loss.check(graph.output.output_shape, self.signature.target)
         except ShapeError as error:
-            raise ConfigError([Problem(("loss",), error.message, error.help)]) from error
+            place = ("loss", error.field) if error.field else ("loss",)
+            raise ConfigError([Problem(place, error.message, error.help)]) from error
         return graph
 
 

@@ -7,7 +7,7 @@ from math import prod
 from dlrun.compiler.emitter import Builder
 from dlrun.compiler.graph import Graph
 from dlrun.kernels.updates import BLOCK, add_sums, collect_penalty, walk_weights
-from dlrun.plan import INDEX, Step, Update
+from dlrun.plan import INDEX, Update
 
 
 def emit_penalties(builder: Builder, graph: Graph, collect: bool) -> None:

@@ -7,7 +7,7 @@ For each variable a chain of kernels takes the gradient, part by part:
 Where nothing needs a whole gradient, the chain is applied to each part as soon as the layer has finished it. Where
 gradients are summed over steps, or clipped by a norm, layers store them, and calls at the step's end walk over them:
 
-    average → regularizer's gradient → clipvalue → [squares | norms | scale] → decay → optimizer → moving average → clear
+    average → regularizer's gradient → clipvalue → norms → decay → optimizer → moving average → clear
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dlrun.kernels.updates import (
     walk_gradient,
 )
 from dlrun.layers.variable import Variable
-from dlrun.plan import APPLY, MICRO_STEPS, Buffer, Plan, Step, Update
+from dlrun.plan import APPLY, MICRO_STEPS, Argument, Buffer, Plan, Step, Update
 
 if TYPE_CHECKING:
     from dlrun.compiler.graph import Node
@@ -124,7 +124,11 @@ class OptimizerRule(UpdateRule):
         """Return the steps that change the weights."""
         steps: list[Step] = []
         if self.optimizer.weight_decay:
-            decay = {"w": emit.weights, "scalars": emit.scalars, "decay": self.optimizer.weight_decay}
+            decay: dict[str, Argument] = {
+                "w": emit.weights,
+                "scalars": emit.scalars,
+                "decay": self.optimizer.weight_decay,
+            }
             steps.append(Step(decay_weights, decay))
         steps.extend(self.optimizer.steps(emit))
         if self.optimizer.use_ema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlrun.activations.softmax import softmax_forward
 from dlrun.data.signature import Feature
@@ -36,7 +36,7 @@ class Loss(Component):
 
     def predict(self, emit: OutputEmitter) -> None:
         """Emit the call that computes the predictions alone: the link's function of the output, or the output."""
-        arguments = {"rows": emit.rows, "size": emit.size}
+        arguments: dict[str, Any] = {"rows": emit.rows, "size": emit.size}
         if self.link == "softmax":
             emit.call(softmax_forward, x=emit.output, y=emit.predictions, width=emit.shape[-1], **arguments)
         elif self.link == "sigmoid":
@@ -64,9 +64,14 @@ class ElementwiseLoss(Loss):
 
     def lower(self, emit: LossEmitter) -> None:
         """Emit one call."""
+        self.emit_loss(self.kernel, emit)
+
+    def emit_loss(self, kernel: Kernel, emit: LossEmitter) -> None:
+        """Emit the call of a kernel with these parameters."""
         emit.call(
-            self.kernel, y=emit.output, t=self.targets(emit), weights=emit.weights, losses=emit.losses, p=emit.predictions,
-            dy=emit.gradient_out, terms=ScratchSize(emit.size), parameter=self.parameter, rows=emit.rows, size=emit.size,
+            kernel, y=emit.output, t=self.targets(emit), weights=emit.weights, losses=emit.losses, p=emit.predictions,
+            dy=emit.gradient_out, terms=ScratchSize(emit.size), parameter=self.parameter, rows=emit.rows,
+            size=emit.size,
         )  # fmt: skip
 
     def targets(self, emit: LossEmitter) -> Buffer:
@@ -87,6 +92,36 @@ def check_numbers(loss: Loss, shape: tuple[int, ...], target: Feature) -> None:
         f"the target {target.name!r} has shape {target.shape}, the network's output has shape {shape}",
         help=way_to(shape, target.shape),
     )
+
+
+def check_labels(loss: Loss, shape: tuple[int, ...], target: Feature) -> None:
+    """Raise ShapeError unless the target holds classes and there is an output for each."""
+    if target.kind != "labels":
+        raise ShapeError(
+            f"{loss.type} needs classes as its target, {target.name!r} holds numbers",
+            help="use loss: mse for numbers, or say that the target's column holds classes",
+        )
+    classes = len(target.classes or ())
+    if shape != (classes,):
+        raise ShapeError(
+            f"the target {target.name!r} has {classes} classes, the network's output has shape {shape}",
+            help=way_to(shape, (classes,)),
+        )
+
+
+def check_shares(loss: Loss, shape: tuple[int, ...], target: Feature) -> None:
+    """Raise ShapeError unless the target holds a number for each of several outputs."""
+    if len(target.shape) != 1 or target.shape[0] < 2:
+        raise ShapeError(
+            f"{loss.type} needs a class or a share for each class, the target {target.name!r} holds numbers of shape "
+            f"{target.shape}",
+            help="use loss: mse for numbers, or say that the target's column holds classes",
+        )
+    if shape != target.shape:
+        raise ShapeError(
+            f"the target {target.name!r} has {target.shape[0]} shares, the network's output has shape {shape}",
+            help=way_to(shape, target.shape),
+        )
 
 
 def way_to(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:

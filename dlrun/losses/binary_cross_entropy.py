@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from dlrun.data.signature import Feature
-from dlrun.errors import ShapeError
-from dlrun.kernels.lang import In, Live, Number, Out, Scratch, Size, Thread, Threads, first_of, kernel, last_of, real, select, shift
-from dlrun.losses.base import Loss, check_numbers, way_to
+from dlrun.kernels.lang import (
+    In,
+    Live,
+    Number,
+    Out,
+    Scratch,
+    Size,
+    Thread,
+    Threads,
+    first_of,
+    kernel,
+    last_of,
+    real,
+    select,
+    shift,
+)
+from dlrun.kernels.math import log1p
+from dlrun.losses.base import Loss
 from dlrun.losses.link import decay_of, sigmoid_of
-from dlrun.losses.terms import labels_as_reals, log1p, sum_of
-from dlrun.plan import Buffer, ScratchSize
+from dlrun.losses.terms import sum_of
+from dlrun.losses.two_classes import check_two_classes, targets_as_reals
+from dlrun.plan import ScratchSize
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import LossEmitter
@@ -35,9 +50,6 @@ class BinaryCrossEntropy(Loss):
 
     def check(self, shape: tuple[int, ...], target: Feature) -> None:
         """Raise ShapeError unless there is one output for two classes, or an output for each number of the target."""
-        if target.kind != "labels":
-            check_numbers(self, shape, target)
-            return
         check_two_classes(self, shape, target)
 
     def lower(self, emit: LossEmitter) -> None:
@@ -49,31 +61,11 @@ class BinaryCrossEntropy(Loss):
         )  # fmt: skip
 
 
-def check_two_classes(loss: Loss, shape: tuple[int, ...], target: Feature) -> None:
-    """Raise ShapeError unless the target has two classes and the network one output."""
-    classes = len(target.classes or ())
-    if classes != 2:
-        other = "categorical_hinge" if loss.type == "hinge" else "cross_entropy"
-        raise ShapeError(
-            f"{loss.type} tells two classes apart, the target {target.name!r} has {classes}", help=f"use loss: {other}"
-        )
-    if prod(shape) != 1:
-        raise ShapeError(
-            f"{loss.type} takes one output for two classes, the network's output has shape {shape}", help=way_to(shape, (1,))
-        )
-
-
-def targets_as_reals(emit: LossEmitter) -> Buffer:
-    """Return the targets as reals: as they are, or 0 and 1 for the labels of two classes."""
-    if emit.feature.kind != "labels":
-        return emit.target
-    targets = emit.saved("targets_as_reals", 1)
-    emit.call(labels_as_reals, labels=emit.target, t=targets, rows=emit.rows)
-    return targets
-
-
 @kernel
-def sigmoid_cross_entropy(z: In, t: In, weights: In, losses: Out, p: Out, dz: Out, terms: Scratch, smoothing: Number, positive: Number, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def sigmoid_cross_entropy(
+    z: In, t: In, weights: In, losses: Out, p: Out, dz: Out, terms: Scratch, smoothing: Number, positive: Number,
+    rows: Live, size: Size, thread: Thread, threads: Threads,
+):  # fmt: skip
     """losses[r] = weights[r] * mean_i (a t log(1 + exp(-z)) + (1 - t) log(1 + exp(z))), with a = positive, t smoothed.
 
     p = 1 / (1 + exp(-z)), dz = weights ((1 - t) p - a t (1 - p)) / (size rows). From e = exp(-|z|) alone: log(1 + e^±z)
@@ -83,7 +75,8 @@ def sigmoid_cross_entropy(z: In, t: In, weights: In, losses: Out, p: Out, dz: Ou
     one, zero = real(1), real(0)
     kept, added = one - smoothing, smoothing * real(0.5)
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
-        logits, targets, probability, gradient = shift(z, r * size), shift(t, r * size), shift(p, r * size), shift(dz, r * size)
+        logits, targets = shift(z, r * size), shift(t, r * size)
+        probability, gradient = shift(p, r * size), shift(dz, r * size)
         weight = weights[r] / real(size)
         scale = weight / real(rows)
         for i in range(size):

@@ -1,4 +1,4 @@
-"""The sigmoid that a loss applies itself."""
+"""Functions of the output that losses apply themselves."""
 
 from __future__ import annotations
 
@@ -23,3 +23,10 @@ def sigmoid_link(z: In, p: Out, rows: Live, size: Size, thread: Thread, threads:
     """p = 1 / (1 + exp(-z)). Shapes: z, p (rows, size). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         p[i] = sigmoid_of(z[i], decay_of(z[i]))
+
+
+@kernel
+def exp_link(z: In, p: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+    """p = exp(z). Shapes: z, p (rows, size). Partition: samples."""
+    for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
+        p[i] = exp(z[i])

@@ -6,7 +6,7 @@ from typing import Literal
 
 from dlrun.kernels.lang import In, Live, Number, Out, Scratch, Size, Thread, Threads, helper, kernel, real
 from dlrun.losses.base import ElementwiseLoss
-from dlrun.losses.terms import elementwise_loss
+from dlrun.losses.terms import elementwise_loss, same
 
 
 @helper
@@ -22,9 +22,14 @@ def square_slope(y, t, parameter):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def mse_loss(y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def mse_loss(
+    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live,
+    size: Size, thread: Thread, threads: Threads,
+):  # fmt: skip
     """losses[r] = weights[r] * mean_i (y[r, i] - t[r, i])². Shapes and partition: elementwise_loss."""
-    elementwise_loss(square, square_slope, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads)
+    elementwise_loss(
+        square, square_slope, same, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads,
+    )  # fmt: skip
 
 
 class MSE(ElementwiseLoss):

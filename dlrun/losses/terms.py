@@ -1,9 +1,8 @@
-"""What the losses' kernels share: sums in a fixed order, and the loop over samples and entries of elementwise losses."""
+"""What the losses' kernels share: sums in a fixed order, and the loop over the entries of elementwise losses."""
 
 from __future__ import annotations
 
-from dlrun.kernels.lang import InInt, Live, Out, Thread, Threads, first_of, helper, kernel, last_of, real, select, shift
-from dlrun.kernels.math import log
+from dlrun.kernels.lang import InInt, Live, Out, Thread, Threads, first_of, helper, kernel, last_of, real, shift
 
 
 @helper
@@ -22,27 +21,27 @@ def sum_of(p, count):  # type: ignore[no-untyped-def]
 
 
 @helper
-def log1p(x):  # type: ignore[no-untyped-def]
-    """Return log(1 + x) for x ≥ 0 without losing small x (Kahan: the rounding of 1 + x cancels in the ratio)."""
-    u = real(1) + x
-    return select(u == real(1), x, log(u) * (x / (u - real(1))))
+def same(y):  # type: ignore[no-untyped-def]
+    """Return y: the predictions of a loss without a link."""
+    return y
 
 
 @helper
-def elementwise_loss(term, slope, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads):  # type: ignore[no-untyped-def]
-    """losses[r] = weights[r] * mean_i term(y[r, i], t[r, i]), dy = weights[r] * slope(y, t) / (size * rows), p = y.
+def elementwise_loss(term, slope, link, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads):  # type: ignore[no-untyped-def]  # fmt: skip # noqa: E501
+    """losses[r] = weights[r] * mean_i term(y[r, i], t[r, i]), dy = weights[r] * slope(y, t) / (size * rows).
 
-    `term` and `slope` (its derivative by y) are helpers f(y, t, parameter). Shapes: y, t, p, dy (rows, size), weights,
-    losses (rows), terms: working memory (size). Partition: samples.
+    `term` and `slope` (its derivative by y) are helpers f(y, t, parameter); p = link(y), a helper too.
+    Shapes: y, t, p, dy (rows, size), weights, losses (rows), terms: working memory (size). Partition: samples.
     """
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
-        output, target, prediction, gradient = shift(y, r * size), shift(t, r * size), shift(p, r * size), shift(dy, r * size)
+        output, target = shift(y, r * size), shift(t, r * size)
+        prediction, gradient = shift(p, r * size), shift(dy, r * size)
         weight = weights[r] / real(size)
         scale = weight / real(rows)
         for i in range(size):
             terms[i] = term(output[i], target[i], parameter)
             gradient[i] = scale * slope(output[i], target[i], parameter)
-            prediction[i] = output[i]
+            prediction[i] = link(output[i])
         losses[r] = weight * sum_of(terms, size)
 
 
@@ -51,4 +50,3 @@ def labels_as_reals(labels: InInt, t: Out, rows: Live, thread: Thread, threads: 
     """t[r] = labels[r]. Shapes: labels, t (rows). Partition: samples."""
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         t[r] = labels[r]
-

@@ -9,7 +9,7 @@ from pydantic import Field
 from dlrun.kernels.lang import Count, Gradient, InDouble, InOut, Number, Start, kernel, real, shift
 from dlrun.kernels.math import sqrt
 from dlrun.optimizers.base import Optimizer
-from dlrun.plan import Step
+from dlrun.plan import Argument, Step
 
 if TYPE_CHECKING:
     from dlrun.compiler.updates import UpdateEmitter
@@ -33,7 +33,7 @@ class Adadelta(Optimizer):
 
     def steps(self, emit: UpdateEmitter) -> tuple[Step, ...]:
         """Return one kernel call."""
-        arguments = {
+        arguments: dict[str, Argument] = {
             "w": emit.weights, "v": emit.slot("square"), "u": emit.slot("step_square"), "scalars": emit.scalars,
             "new": 1 - self.rho, "epsilon": self.epsilon,
         }  # fmt: skip
@@ -41,7 +41,10 @@ class Adadelta(Optimizer):
 
 
 @kernel
-def adadelta_update(w: InOut, v: InOut, u: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start, count: Count):  # fmt: skip
+def adadelta_update(
+    w: InOut, v: InOut, u: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient,
+    start: Start, count: Count,
+):  # fmt: skip
     """v += (g² - v) new;  d = g sqrt((u + epsilon) / (v + epsilon));  u += (d² - u) new;  w -= rate d."""
     w_here, v_here, u_here, rate = shift(w, start), shift(v, start), shift(u, start), real(scalars[0])
     for i in range(count):

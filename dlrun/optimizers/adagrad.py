@@ -36,7 +36,9 @@ class Adagrad(Optimizer):
 
 
 @kernel
-def adagrad_update(w: InOut, s: InOut, scalars: InDouble, epsilon: Number, gradient: Gradient, start: Start, count: Count):  # fmt: skip
+def adagrad_update(
+    w: InOut, s: InOut, scalars: InDouble, epsilon: Number, gradient: Gradient, start: Start, count: Count,
+):  # fmt: skip
     """s += g²;  w -= rate g / sqrt(s + epsilon)."""
     w_here, s_here, rate = shift(w, start), shift(s, start), real(scalars[0])
     for i in range(count):

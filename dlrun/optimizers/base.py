@@ -42,7 +42,7 @@ class Optimizer(Component):
     use_ema: bool = False
     """Whether a moving average of the weights is kept, and used for evaluation."""
     ema_momentum: float = Field(default=0.99, ge=0, le=1)
-    """How much of the weights' moving average is kept at each update: a = m * a + (1 - m) * w. The first update copies."""
+    """How much of the moving average is kept at each update: a = m * a + (1 - m) * w. The first one copies."""
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     """Over how many steps gradients are averaged before an update."""
 

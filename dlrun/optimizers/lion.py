@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dlrun.kernels.lang import Count, Gradient, InDouble, InOut, Number, Start, kernel, real, select, shift
 from dlrun.optimizers.base import Optimizer
-from dlrun.plan import Step
+from dlrun.plan import Argument, Step
 
 if TYPE_CHECKING:
     from dlrun.compiler.updates import UpdateEmitter
@@ -31,7 +31,7 @@ class Lion(Optimizer):
 
     def steps(self, emit: UpdateEmitter) -> tuple[Step, ...]:
         """Return one kernel call."""
-        arguments = {
+        arguments: dict[str, Argument] = {
             "w": emit.weights, "m": emit.slot("mean"), "scalars": emit.scalars,
             "new_1": 1 - self.beta_1, "new_2": 1 - self.beta_2,
         }  # fmt: skip
@@ -39,7 +39,10 @@ class Lion(Optimizer):
 
 
 @kernel
-def lion_update(w: InOut, m: InOut, scalars: InDouble, new_1: Number, new_2: Number, gradient: Gradient, start: Start, count: Count):  # fmt: skip
+def lion_update(
+    w: InOut, m: InOut, scalars: InDouble, new_1: Number, new_2: Number, gradient: Gradient, start: Start,
+    count: Count,
+):  # fmt: skip
     """w -= rate sign(m + (g - m) new_1);  m += (g - m) new_2; where the sign is NaN, so is w."""
     w_here, m_here, rate, zero = shift(w, start), shift(m, start), real(scalars[0]), real(0)
     for i in range(count):

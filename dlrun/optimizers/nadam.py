@@ -10,7 +10,7 @@ from pydantic import Field
 from dlrun.kernels.lang import Count, Gradient, InDouble, InOut, Number, Start, kernel, real, shift
 from dlrun.kernels.math import sqrt
 from dlrun.optimizers.base import Doubles, Longs, Optimizer, powers
-from dlrun.plan import Step
+from dlrun.plan import Argument, Step
 
 if TYPE_CHECKING:
     from dlrun.compiler.updates import UpdateEmitter
@@ -49,7 +49,7 @@ class Nadam(Optimizer):
 
     def steps(self, emit: UpdateEmitter) -> tuple[Step, ...]:
         """Return one kernel call."""
-        arguments = {
+        arguments: dict[str, Argument] = {
             "w": emit.weights, "m": emit.slot("mean"), "v": emit.slot("square"), "scalars": emit.scalars,
             "new_1": 1 - self.beta_1, "new_2": 1 - self.beta_2, "epsilon": self.epsilon,
         }  # fmt: skip
@@ -57,7 +57,10 @@ class Nadam(Optimizer):
 
 
 @kernel
-def nadam_update(w: InOut, m: InOut, v: InOut, scalars: InDouble, new_1: Number, new_2: Number, epsilon: Number, gradient: Gradient, start: Start, count: Count):  # fmt: skip
+def nadam_update(
+    w: InOut, m: InOut, v: InOut, scalars: InDouble, new_1: Number, new_2: Number, epsilon: Number,
+    gradient: Gradient, start: Start, count: Count,
+):  # fmt: skip
     """m += (g - m) new_1;  v += (g² - v) new_2;  w -= (s2 m + s3 g) / (s4 sqrt(v) + epsilon), with scalars s."""
     w_here, m_here, v_here = shift(w, start), shift(m, start), shift(v, start)
     of_mean, of_gradient, correction = real(scalars[2]), real(scalars[3]), real(scalars[4])

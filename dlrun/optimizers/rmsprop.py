@@ -9,7 +9,7 @@ from pydantic import Field
 from dlrun.kernels.lang import Count, Gradient, InDouble, InOut, Number, Start, kernel, real, shift
 from dlrun.kernels.math import sqrt
 from dlrun.optimizers.base import Optimizer
-from dlrun.plan import Step
+from dlrun.plan import Argument, Step
 
 if TYPE_CHECKING:
     from dlrun.compiler.updates import UpdateEmitter
@@ -38,19 +38,26 @@ class RMSprop(Optimizer):
 
     def steps(self, emit: UpdateEmitter) -> tuple[Step, ...]:
         """Return two kernel calls: one makes the gradient a step, one takes it."""
-        arguments = {"v": emit.slot("square"), "scalars": emit.scalars, "new": 1 - self.rho, "epsilon": self.epsilon}
+        arguments: dict[str, Argument] = {
+            "v": emit.slot("square"),
+            "scalars": emit.scalars,
+            "new": 1 - self.rho,
+            "epsilon": self.epsilon,
+        }
         if self.centered:
             scale = Step(rmsprop_centered_scale, {**arguments, "a": emit.slot("mean")})
         else:
             scale = Step(rmsprop_scale, arguments)
         if not self.momentum:
             return (scale, Step(rmsprop_step, {"w": emit.weights}))
-        velocity = {"w": emit.weights, "b": emit.slot("velocity"), "momentum": self.momentum}
+        velocity: dict[str, Argument] = {"w": emit.weights, "b": emit.slot("velocity"), "momentum": self.momentum}
         return (scale, Step(rmsprop_momentum_step, velocity))
 
 
 @kernel
-def rmsprop_scale(v: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start, count: Count):  # fmt: skip
+def rmsprop_scale(
+    v: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start, count: Count,
+):  # fmt: skip
     """v += (g² - v) new;  g = rate g / sqrt(v + epsilon)."""
     v_here, rate = shift(v, start), real(scalars[0])
     for i in range(count):
@@ -61,7 +68,10 @@ def rmsprop_scale(v: InOut, scalars: InDouble, new: Number, epsilon: Number, gra
 
 
 @kernel
-def rmsprop_centered_scale(v: InOut, a: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start, count: Count):  # fmt: skip
+def rmsprop_centered_scale(
+    v: InOut, a: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start,
+    count: Count,
+):  # fmt: skip
     """v += (g² - v) new;  a += (g - a) new;  g = rate g / sqrt(v - a² + epsilon)."""
     v_here, a_here, rate = shift(v, start), shift(a, start), real(scalars[0])
     for i in range(count):

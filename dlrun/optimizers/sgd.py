@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from dlrun.plan import Step
 from dlrun.kernels.lang import Count, Gradient, InDouble, InOut, Number, Size, Start, kernel, real, shift
 from dlrun.optimizers.base import Optimizer
+from dlrun.plan import Argument, Step
 
 if TYPE_CHECKING:
     from dlrun.compiler.updates import UpdateEmitter
@@ -33,7 +33,7 @@ class SGD(Optimizer):
         """Return one kernel call: with momentum or without."""
         if not self.momentum:
             return (Step(sgd_update, {"w": emit.weights, "scalars": emit.scalars}),)
-        arguments = {
+        arguments: dict[str, Argument] = {
             "w": emit.weights, "v": emit.slot("velocity"), "scalars": emit.scalars,
             "momentum": self.momentum, "nesterov": int(self.nesterov),
         }  # fmt: skip
@@ -49,7 +49,10 @@ def sgd_update(w: InOut, scalars: InDouble, gradient: Gradient, start: Start, co
 
 
 @kernel
-def sgd_momentum_update(w: InOut, v: InOut, scalars: InDouble, momentum: Number, nesterov: Size, gradient: Gradient, start: Start, count: Count):  # fmt: skip
+def sgd_momentum_update(
+    w: InOut, v: InOut, scalars: InDouble, momentum: Number, nesterov: Size, gradient: Gradient, start: Start,
+    count: Count,
+):  # fmt: skip
     """v = momentum * v - rate * g;  w = w + v, or w + momentum * v - rate * g."""
     w_here, v_here, rate = shift(w, start), shift(v, start), real(scalars[0])
     if nesterov != 0:

@@ -38,7 +38,9 @@ def run_loss(loss, outputs, targets, weights=None, classes=None, counts=None, pr
 
 
 def build(loss, outputs, targets, classes, counts, precision, threads, weighted):
-    signature = Signature({"x": Feature("x", outputs.shape[1:], "float64")}, {"target": feature_of(targets, classes, counts)})
+    signature = Signature(
+        {"x": Feature("x", outputs.shape[1:], "float64")}, {"target": feature_of(targets, classes, counts)}
+    )
     model = Model([Flatten()], [("model", "layers", 0)], signature, loss)
     goal = Goal(training=True, gradients=True, input_gradients=True, keep=True, collect=False, weighted=weighted)
     plan = compile_plan(model, goal, UpdateRule(), precision, len(outputs), threads, 0)
@@ -58,7 +60,11 @@ def run_predictions(loss, outputs, precision="float64", threads=2):
     model = Model([Flatten()], [("model", "layers", 0)], signature, loss)
     plan = compile_plan(model, Goal(loss=False), UpdateRule(), precision, len(outputs), threads, 0)
     out = np.zeros(outputs.shape, np.float32)
-    data = {"data/inputs/x": np.ascontiguousarray(outputs, np.float64), "order": np.arange(len(outputs)), "out/predictions": out}
+    data = {
+        "data/inputs/x": np.ascontiguousarray(outputs, np.float64),
+        "order": np.arange(len(outputs)),
+        "out/predictions": out,
+    }
     executor = Executor(plan, threads, data)
     assert executor.run(np.array([[len(outputs), 0, 0, 0, 1, 0]]), np.zeros((1, 1))).finished
     return out

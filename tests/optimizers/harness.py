@@ -11,7 +11,20 @@ from dlrun.compiler.passes.verify import verify
 from dlrun.compiler.updates import OptimizerRule
 from dlrun.executor.executor import Executor
 from dlrun.initializers import Zeros
-from dlrun.kernels.lang import InDouble, Live, Scratch, Size, Thread, Threads, Update, apply_update, first_of, kernel, last_of, real
+from dlrun.kernels.lang import (
+    InDouble,
+    Live,
+    Scratch,
+    Size,
+    Thread,
+    Threads,
+    Update,
+    apply_update,
+    first_of,
+    kernel,
+    last_of,
+    real,
+)
 from dlrun.layers.variable import Variable
 from dlrun.plan import FIRST, Plan, ScratchSize
 
@@ -19,7 +32,9 @@ PART = 24
 
 
 @kernel
-def feed(gradients: InDouble, update: Update, scratch: Scratch, first: Live, size: Size, thread: Thread, threads: Threads):
+def feed(
+    gradients: InDouble, update: Update, scratch: Scratch, first: Live, size: Size, thread: Thread, threads: Threads
+):
     """Hand on row `first` of gradients (steps, size) in parts of 24. Partition: split."""
     parts = (size + 23) // 24
     for part in range(first_of(parts, thread, threads), last_of(parts, thread, threads)):
@@ -43,7 +58,10 @@ class Trainer:
             builder.buffer(f"layer/{name}", array.size, "weights")
             rows = builder.buffer(f"data/{name}", 0, "data", "float64")
             update = rule.update_of(builder, SimpleNamespace(name="layer"), variable)
-            builder.call(feed, partition="split", gradients=rows, update=update, scratch=ScratchSize(PART), first=FIRST, size=array.size)  # fmt: skip
+            builder.call(
+                feed, partition="split", gradients=rows, update=update, scratch=ScratchSize(PART), first=FIRST,
+                size=array.size,
+            )  # fmt: skip
             data[f"data/{name}"] = np.ascontiguousarray(gradients[name], np.float64)
         rule.emit_rest(builder)
         place(self.plan)

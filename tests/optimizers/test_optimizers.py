@@ -11,6 +11,7 @@ generator = np.random.default_rng(0)
 START = {"kernel": generator.standard_normal((11, 7)), "bias": generator.standard_normal(7)}
 GRADIENTS = {name: generator.standard_normal((STEPS, *w.shape)) for name, w in START.items()}
 
+RMSPROP = {"lr": 1e-3, "alpha": 0.9, "eps": 0}
 TORCH = {
     "sgd": ({}, "SGD", {"lr": 0.01}),
     "sgd, momentum": ({"momentum": 0.9}, "SGD", {"lr": 0.01, "momentum": 0.9}),
@@ -21,10 +22,10 @@ TORCH = {
     "adam, weight decay": ({"weight_decay": 0.1}, "AdamW", {"weight_decay": 0.1}),
     "adamw": ({}, "AdamW", {"weight_decay": 0.004}),
     "nadam": ({}, "NAdam", {"lr": 1e-3}),
-    "nadam, as Keras": ({"momentum_decay": 1.0, "epsilon": 1e-7}, "NAdam", {"lr": 1e-3, "momentum_decay": 1, "eps": 1e-7}),
-    "rmsprop": ({"epsilon": 0}, "RMSprop", {"lr": 1e-3, "alpha": 0.9, "eps": 0}),
-    "rmsprop, momentum": ({"epsilon": 0, "momentum": 0.5}, "RMSprop", {"lr": 1e-3, "alpha": 0.9, "eps": 0, "momentum": 0.5}),
-    "rmsprop, centered": ({"epsilon": 0, "centered": True}, "RMSprop", {"lr": 1e-3, "alpha": 0.9, "eps": 0, "centered": True}),
+    "nadam, as Keras": ({"momentum_decay": 1}, "NAdam", {"lr": 1e-3, "momentum_decay": 1}),
+    "rmsprop": ({"epsilon": 0}, "RMSprop", RMSPROP),
+    "rmsprop, momentum": ({"epsilon": 0, "momentum": 0.5}, "RMSprop", {**RMSPROP, "momentum": 0.5}),
+    "rmsprop, centered": ({"epsilon": 0, "centered": True}, "RMSprop", {**RMSPROP, "centered": True}),
     "adagrad": ({"epsilon": 0}, "Adagrad", {"lr": 1e-3, "eps": 0, "initial_accumulator_value": 0.1}),
     "adadelta": ({"learning_rate": 1.0}, "Adadelta", {"rho": 0.95, "eps": 1e-7}),
 }  # fmt: skip

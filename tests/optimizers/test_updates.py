@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from dlrun.compiler.updates import moving_averages
-from dlrun.kernels.lang import Count, Gradient, In, Live, InOut, Number, Start, Thread, kernel, real, shift
+from dlrun.kernels.lang import Count, Gradient, In, InOut, Live, Number, Start, Thread, kernel, real, shift
 from dlrun.optimizers import OPTIMIZERS
 from dlrun.plan import APPLY, Step
 from dlrun.regularizers import Constraint, Regularizer
@@ -71,7 +71,9 @@ def test_a_norm_that_does_not_bind_changes_nothing():
 
 
 def test_weight_decay_is_decoupled_and_of_biases_too():
-    assert_weights(train(sgd(weight_decay=0.2)), descend(lambda gradients, w: {n: g + 0.2 * w[n] for n, g in gradients.items()}))
+    assert_weights(
+        train(sgd(weight_decay=0.2)), descend(lambda gradients, w: {n: g + 0.2 * w[n] for n, g in gradients.items()})
+    )
 
 
 @pytest.mark.parametrize("fields", [{}, {"clipvalue": 0.2}, {"clipnorm": 0.5}, {"global_clipnorm": 3.0}], ids=str)
