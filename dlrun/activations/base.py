@@ -13,7 +13,8 @@ class Activation(Component):
 
     The kernels take `x: In, y: Out` and `saved: In, dy: In, dx: Out` with `rows: Live, size: Size`, and `size` counts
     the entries of a sample, `width` those of its last axis, for those that take it. y may be x, and dx may be dy.
-    `parameters` name the fields that both kernels take as Numbers.
+    `parameters` name the fields that both kernels take as Numbers. Fields are described by `Field(description=...)`,
+    which the layer that is made of the activation (dlrun.layers.activation) takes over.
     """
 
     forward: ClassVar[Kernel]

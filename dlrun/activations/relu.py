@@ -3,6 +3,7 @@
 from typing import Literal
 
 from dlrun.activations.base import Activation
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, real, select
 
 
@@ -11,7 +12,8 @@ def relu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads:
     """y = max(x, 0); NaN stays NaN. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
-        y[i] = select(x[i] < zero, zero, x[i])
+        v = get(x, i)
+        put(y, i, select(v < zero, zero, v))
 
 
 @kernel
@@ -19,7 +21,7 @@ def relu_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Th
     """dx = dy where y > 0, else 0. Saves: y. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
-        dx[i] = select(saved[i] > zero, dy[i], zero)
+        put(dx, i, select(get(saved, i) > zero, get(dy, i), zero))
 
 
 class Relu(Activation):

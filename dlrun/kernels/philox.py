@@ -13,8 +13,7 @@ float32 takes the upper 24 bits of an entry's word, float64 all 32 of them: so b
 Measured, AVX2, float32: 0.8 ns a number; as a loop over scalars, which LLVM doesn't vectorise, 3.5 ns.
 """
 
-from dlrun.kernels.lang import Primitive, helper, real, select
-from dlrun.kernels.math import log, sqrt
+from dlrun.kernels.lang import Primitive, helper
 
 UNIFORMS = 32
 """Numbers that uniform_block writes."""
@@ -28,35 +27,3 @@ def uniform(words, key, step, row, entry):  # type: ignore[no-untyped-def]
     """Return one entry's draw in [0, 1); `words` has room for 32 reals."""
     uniform_block(words, key, step, row, entry // UNIFORMS)
     return words[entry % UNIFORMS]
-
-
-@helper
-def normal_of(u):  # type: ignore[no-untyped-def]
-    """Return the standard normal number at the quantile u of [0, 1), moved to the middle of its 2**-24.
-
-    sqrt(2) erfinv(2 u - 1), with M. Giles, Approximating the erfinv function (GPU Computing Gems, 2011), table 5:
-    relative error below 1e-6 in the centre and 4e-6 in the tails, which end at 5.3 standard deviations. The same
-    polynomials in float64.
-    """
-    x = real(2) * u - real(1) + real(5.9604644775390625e-08)
-    w = -log((real(1) - x) * (real(1) + x))
-    near, far = w - real(2.5), sqrt(w) - real(3)
-    p = real(2.81022636e-08)
-    p = p * near + real(3.43273939e-07)
-    p = p * near + real(-3.5233877e-06)
-    p = p * near + real(-4.39150654e-06)
-    p = p * near + real(0.00021858087)
-    p = p * near + real(-0.00125372503)
-    p = p * near + real(-0.00417768164)
-    p = p * near + real(0.246640727)
-    p = p * near + real(1.50140941)
-    q = real(-0.000200214257)
-    q = q * far + real(0.000100950558)
-    q = q * far + real(0.00134934322)
-    q = q * far + real(-0.00367342844)
-    q = q * far + real(0.00573950773)
-    q = q * far + real(-0.0076224613)
-    q = q * far + real(0.00943887047)
-    q = q * far + real(1.00167406)
-    q = q * far + real(2.83297682)
-    return real(1.4142135623730951) * x * select(w < real(5), p, q)

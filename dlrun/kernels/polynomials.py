@@ -1,7 +1,8 @@
 """The float32 polynomials behind dlrun.kernels.math. Imported only when a kernel is compiled.
 
-Coefficients: S. L. Moshier, Cephes mathematical library (single precision: expf, logf, tanhf); erf: own minimax fits,
-to x + x P(x²) on |x| < 0.95 and to -log(erfc |x|) = |x| Q(|x|) beyond, each below a tenth of an ulp before rounding.
+Coefficients: S. L. Moshier, Cephes mathematical library (single precision: expf, logf, tanhf); quantile: M. Giles;
+erf: own minimax fits, to x + x P(x²) on |x| < 0.95 and to -log(erfc |x|) = |x| Q(|x|) beyond, each below a tenth of
+an ulp before rounding.
 All are forced inline: a loop with a call in it isn't vectorised.
 """
 
@@ -11,7 +12,7 @@ import math
 from functools import cache
 from typing import Any
 
-from numba import float32, int32, njit
+from numba import float32, float64, int32, njit
 
 from dlrun.kernels.intrinsics import _from_bits, _select, _to_bits
 from dlrun.kernels.target import Target
@@ -187,6 +188,35 @@ def _softplus64(x):  # type: ignore[no-untyped-def]
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
+def _make_normal_quantile(real: Any, log: Any, sqrt: Any) -> Any:
+    @_compiled
+    def normal_quantile(u):  # type: ignore[no-untyped-def]
+        x = real(2) * u - real(1) + real(2.0**-24)
+        w = -log((real(1) - x) * (real(1) + x))
+        near, far = w - real(2.5), sqrt(w) - real(3)
+        p = real(2.81022636e-08)
+        p = p * near + real(3.43273939e-07)
+        p = p * near + real(-3.5233877e-06)
+        p = p * near + real(-4.39150654e-06)
+        p = p * near + real(0.00021858087)
+        p = p * near + real(-0.00125372503)
+        p = p * near + real(-0.00417768164)
+        p = p * near + real(0.246640727)
+        p = p * near + real(1.50140941)
+        q = real(-0.000200214257)
+        q = q * far + real(0.000100950558)
+        q = q * far + real(0.00134934322)
+        q = q * far + real(-0.00367342844)
+        q = q * far + real(0.00573950773)
+        q = q * far + real(-0.0076224613)
+        q = q * far + real(0.00943887047)
+        q = q * far + real(1.00167406)
+        q = q * far + real(2.83297682)
+        return real(math.sqrt(2)) * x * _select(w < real(5), p, q)
+
+    return normal_quantile
+
+
 @cache
 def exp(target: Target) -> Any:
     """Return exp."""
@@ -239,3 +269,11 @@ def sigmoid(target: Target) -> Any:
 def softplus(target: Target) -> Any:
     """Return log(1 + exp(x))."""
     return _softplus if target.precision == "float32" else _softplus64
+
+
+@cache
+def normal_quantile(target: Target) -> Any:
+    """Return the standard normal distribution's quantile function."""
+    if target.precision == "float32":
+        return _make_normal_quantile(float32, _log, _sqrt)
+    return _make_normal_quantile(float64, _log64, _sqrt64)

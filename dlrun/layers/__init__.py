@@ -1,37 +1,65 @@
 """The layers, one file each, and their registry."""
 
-from dlrun.layers.activation import ActivationLayer
+from dlrun.activations import ACTIVATIONS
+from dlrun.layers.activation import ACTIVATION_LAYERS, ActivationLayer
 from dlrun.layers.average_pool1d import AveragePool1D
 from dlrun.layers.average_pool2d import AveragePool2D
 from dlrun.layers.base import Layer as Layer
+from dlrun.layers.conv1d import Conv1D
 from dlrun.layers.conv2d import Conv2D
+from dlrun.layers.conv2d_transpose import Conv2DTranspose
 from dlrun.layers.dense import Dense
+from dlrun.layers.depthwise_conv2d import DepthwiseConv2D
 from dlrun.layers.dropout import Dropout
 from dlrun.layers.flatten import Flatten
 from dlrun.layers.gaussian_noise import GaussianNoise
+from dlrun.layers.global_average_pool1d import GlobalAveragePool1D
+from dlrun.layers.global_average_pool2d import GlobalAveragePool2D
+from dlrun.layers.global_max_pool1d import GlobalMaxPool1D
+from dlrun.layers.global_max_pool2d import GlobalMaxPool2D
 from dlrun.layers.max_pool1d import MaxPool1D
 from dlrun.layers.max_pool2d import MaxPool2D
 from dlrun.layers.spatial_dropout import SpatialDropout
+from dlrun.layers.up_sampling2d import UpSampling2D
+from dlrun.layers.zero_padding2d import ZeroPadding2D
 from dlrun.registry import Registry
 
 LAYERS: Registry[Layer] = Registry(
     "layer",
     (
+        *ACTIVATION_LAYERS,
         ActivationLayer,
         AveragePool1D,
         AveragePool2D,
+        Conv1D,
         Conv2D,
+        Conv2DTranspose,
         Dense,
+        DepthwiseConv2D,
         Dropout,
         Flatten,
         GaussianNoise,
+        GlobalAveragePool1D,
+        GlobalAveragePool2D,
+        GlobalMaxPool1D,
+        GlobalMaxPool2D,
         MaxPool1D,
         MaxPool2D,
         SpatialDropout,
+        UpSampling2D,
+        ZeroPadding2D,
     ),
     synonyms={
+        **ACTIVATIONS.synonyms,
         "average_pooling1d": "average_pool1d",
         "average_pooling2d": "average_pool2d",
+        "convolution1d": "conv1d",
+        "convolution2d": "conv2d",
+        "convolution2d_transpose": "conv2d_transpose",
+        "global_average_pooling1d": "global_average_pool1d",
+        "global_average_pooling2d": "global_average_pool2d",
+        "global_max_pooling1d": "global_max_pool1d",
+        "global_max_pooling2d": "global_max_pool2d",
         "max_pooling1d": "max_pool1d",
         "max_pooling2d": "max_pool2d",
         "spatial_dropout1d": "spatial_dropout",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
     InBytes,
@@ -98,8 +99,9 @@ def dropout_forward(x: In, y: Out, kept: OutBytes, key: Size, rate: Number, scal
             start = n * size + first
             x_here, y_here, kept_here = shift(x, start), shift(y, start), shift(kept, start)
             for i in range(count):
-                kept_here[i] = scratch[i] >= rate
-                y_here[i] = select(scratch[i] >= rate, x_here[i] * scale, zero)
+                keep, v = get(scratch, i) >= rate, get(x_here, i) * scale
+                put(kept_here, i, keep)
+                put(y_here, i, select(keep, v, zero))
 
 
 @kernel
@@ -107,4 +109,4 @@ def dropout_backward(kept: InBytes, dy: In, dx: Out, scale: Number, rows: Live, 
     """dx = dy * scale where kept, else 0. Shapes: kept, dy, dx (rows, size). dx may be dy. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
-        dx[i] = select(kept[i] != 0, dy[i] * scale, zero)
+        put(dx, i, select(get(kept, i) != 0, get(dy, i) * scale, zero))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from dlrun.kernels.elementwise import copy
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
     Live,
@@ -22,7 +23,7 @@ from dlrun.kernels.lang import (
     last_of,
     shift,
 )
-from dlrun.kernels.philox import normal_of
+from dlrun.kernels.math import normal_quantile
 from dlrun.layers.dropout import DRAWS, draw_entries
 from dlrun.layers.noise import Noise
 from dlrun.plan import ScratchSize
@@ -72,4 +73,4 @@ def gaussian_noise_forward(x: In, y: Out, key: Size, stddev: Number, scratch: Sc
             draw_entries(scratch, key, step, n, first, count)
             x_here, y_here = shift(x, n * size + first), shift(y, n * size + first)
             for i in range(count):
-                y_here[i] = x_here[i] + stddev * normal_of(scratch[i])
+                put(y_here, i, get(x_here, i) + stddev * normal_quantile(get(scratch, i)))

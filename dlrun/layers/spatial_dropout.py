@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from dlrun.errors import ShapeError
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
     Live,
@@ -76,11 +77,11 @@ class SpatialDropout(Noise):
         if dx is not None:
             self._multiply(emit, x=emit.output_gradient, y=dx)
 
-    def _multiply(self, emit: Emitter, **buffers: Buffer) -> None:
+    def _multiply(self, emit: Emitter, x: Buffer, y: Buffer) -> None:
         places, channels = prod(emit.output_shape[:-1]), emit.output_shape[-1]
         emit.call(
-            multiply_channels, factors=emit.saved("factors", channels),
-            rows=emit.rows, places=places, channels=channels, **buffers,
+            multiply_channels, x=x, factors=emit.saved("factors", channels), y=y,
+            rows=emit.rows, places=places, channels=channels,
         )  # fmt: skip
 
 
@@ -111,4 +112,5 @@ def multiply_channels(x: In, factors: In, y: Out, rows: Live, places: Size, chan
         for p in range(n * places, (n + 1) * places):
             x_here, y_here = shift(x, p * channels), shift(y, p * channels)
             for c in range(channels):
-                y_here[c] = select(factor[c] == zero, zero, x_here[c] * factor[c])
+                f = get(factor, c)
+                put(y_here, c, select(f == zero, zero, get(x_here, c) * f))

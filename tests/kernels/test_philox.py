@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dlrun.kernels.lang import Out, Scratch, Size, kernel, shift
-from dlrun.kernels.philox import normal_of, uniform, uniform_block
+from dlrun.kernels.math import normal_quantile
+from dlrun.kernels.philox import uniform, uniform_block
 from tests.support.kernels import call_kernel
 
 KEY = 0x1234_5678_9ABC_DEF
@@ -28,7 +29,7 @@ def fill_one_by_one(u: Out, key: Size, step: Size, row: Size, size: Size, scratc
 @kernel
 def fill_normal(u: Out, size: Size):
     for i in range(size):
-        u[i] = normal_of(u[i])
+        u[i] = normal_quantile(u[i])
 
 
 def draw(key=KEY, step=0, first_row=0, rows=1, first_block=0, blocks=1, precision="float32"):

@@ -1,0 +1,63 @@
+"""The Gaussian error linear unit."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from dlrun.activations.base import Activation
+from dlrun.kernels.entries import get, put
+from dlrun.kernels.lang import In, Live, Number, Out, Size, Thread, Threads, first_of, helper, kernel, last_of, real
+from dlrun.kernels.math import erf, exp, tanh
+
+
+@helper
+def inner_slope(x):  # type: ignore[no-untyped-def]
+    """Return the argument u = sqrt(2 / pi) (x + 0.044715 x³) of the approximation's tanh, over x."""
+    return real(0.7978845608028654) * (real(1) + real(0.044715) * x * x)
+
+
+@kernel
+def gelu_forward(x: In, y: Out, approximate: Number, rows: Live, size: Size, thread: Thread, threads: Threads):
+    """y = x (1 + erf(x / sqrt 2)) / 2, or x (1 + tanh u) / 2. Partition: samples."""
+    first, last = first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size
+    half, root = real(0.5), real(0.7071067811865476)
+    if approximate > real(0):
+        for i in range(first, last):
+            v = get(x, i)
+            put(y, i, v * (half + half * tanh(v * inner_slope(v))))
+    else:
+        for i in range(first, last):
+            v = get(x, i)
+            put(y, i, v * (half + half * erf(v * root)))
+
+
+@kernel
+def gelu_backward(saved: In, dy: In, dx: Out, approximate: Number, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+    """dx = dy (P + x P'), where P = (1 + erf(x / sqrt 2)) / 2 and P' = exp(-x² / 2) / sqrt(2 pi).
+
+    The approximation's P = (1 + tanh u) / 2 has P' = (1 - tanh² u) u' / 2. Saves: x. Partition: samples.
+    """
+    first, last = first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size
+    one, half, root, density = real(1), real(0.5), real(0.7071067811865476), real(0.3989422804014327)
+    if approximate > real(0):
+        for i in range(first, last):
+            v = get(saved, i)
+            t = tanh(v * inner_slope(v))
+            slope = real(0.7978845608028654) * (one + real(0.134145) * v * v)
+            put(dx, i, get(dy, i) * (half + half * t + half * v * (one - t * t) * slope))
+    else:
+        for i in range(first, last):
+            v = get(saved, i)
+            put(dx, i, get(dy, i) * (half + half * erf(v * root) + v * density * exp(-half * v * v)))
+
+
+class Gelu(Activation):
+    """x times the standard normal distribution's P(X <= x): D. Hendrycks & K. Gimpel (2016)."""
+
+    type: Literal["gelu"] = "gelu"
+    approximate: bool = Field(default=False, description="Whether P is approximated by a tanh.")
+
+    forward = gelu_forward
+    backward = gelu_backward
+    saves: ClassVar[str] = "input"
+    parameters: ClassVar[tuple[str, ...]] = ("approximate",)
