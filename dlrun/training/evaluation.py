@@ -109,7 +109,7 @@ def _other_data(restored: Restored, file: Path) -> tuple[Dataset, Split]:
         raise UsageError(f"the source {source.type} of this run reads no file that another could replace")
     if not file.exists():
         raise UsageError(f"there is no file {file}")
-    changes = {"source": source.model_copy(update={"path": str(file)}), "split": {"type": "given"}, "limit": None}
+    changes = {"source": source.model_copy(update={"path": str(file)}), "split": {}, "limit": None}
     data = DataConfig.model_validate({**dict(config.data), **changes, "augment": ()})
     try:
         dataset = load(data, config.seed, restored.fitted)

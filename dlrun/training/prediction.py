@@ -57,11 +57,10 @@ def describe(predictions: Array, target: Feature, places: Sequence[dict[str, Any
     """Return predictions as rows of plain values."""
     if target.kind == "labels":
         return [{**place, **_classes(p, target)} for place, p in zip(places, predictions, strict=True)]
-    scale, offset = target.inverse
     names = target.columns or ()
     rows = []
     for place, prediction in zip(places, predictions, strict=True):
-        values = np.asarray(prediction, np.float64).reshape(-1) * scale + offset
+        values = target.to_units(prediction).reshape(-1)
         if len(values) == 1:
             rows.append({**place, "prediction": float(values[0])})
         elif len(names) == len(values):
