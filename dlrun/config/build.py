@@ -70,7 +70,7 @@ class Builder:
             message = f"{path_text(chosen.path)}: expected the name of {article(kind)}, got {describe(chosen)}"
             return self._report(chosen.path, message, f"one of: {names}")
         if chosen.value not in registry:
-            help = suggestion(chosen.value, registry.names)
+            help = suggestion(chosen.value, registry.names, registry.synonyms)
             return self._report(chosen.path, f"unknown {kind} '{chosen.value}'", help)
         return self.record(node, registry[chosen.value])
 

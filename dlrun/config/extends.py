@@ -18,6 +18,7 @@ from dlrun.config.problems import Located, failure
 from dlrun.config.source import Source
 
 KEY = "extends"
+LONGEST_CHAIN = 20
 
 
 def inherit(source: Source, root: Node, problems: list[Located]) -> Node:
@@ -33,6 +34,8 @@ def _inherit(root: Node, files: list[str], problems: list[Located]) -> Node:
     span = entry.node.span
     name = _base_name(entry.node)
     real = os.path.realpath(name)
+    if len(files) > LONGEST_CHAIN:
+        raise failure(span, f"more than {LONGEST_CHAIN} configs extend one another")
     if real in files:
         raise failure(span, f"'{name}' extends itself", "a chain of 'extends' must end in a file that extends nothing")
     source, _ = read_source(name, span.source.rank - 1, blame=span)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic_core import ErrorDetails
 
 from dlrun.config.docs import field_help
-from dlrun.config.node import Node, describe
+from dlrun.config.node import Node, describe, number_text
 from dlrun.config.problems import article, path_text, suggestion
 from dlrun.errors import Path, Problem
 from dlrun.registry import Spec
@@ -128,14 +128,14 @@ def _fault_message(error: ErrorDetails, text: str, value: Node | None) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind in BOUNDS and value is not None:
         words, key = BOUNDS[kind]
-        return f"{text} must be {words} {_number(context[key])}, got {value.value}"
+        return f"{text} must be {words} {_number(context[key])}, got {number_text(value)}"
     if kind in LENGTHS and value is not None:
         words, key = LENGTHS[kind]
         return f"{text} must have {words} {_items(context[key])}, got {len(value.items or value.entries)}"
     if kind == "string_too_short" and context.get("min_length") == 1:
         return f"{text} must not be empty"
     if kind == "finite_number" and value is not None:
-        return f"{text} must be a finite number, got {value.value}"
+        return f"{text} must be a finite number, got {number_text(value)}"
     if kind in ("value_error", "assertion_error"):
         return f"{text}: {context['error']}"
     message = error["msg"]

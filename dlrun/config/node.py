@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from dlrun.config.scalars import Scalar
+from dlrun.config.scalars import Scalar, read_scalar, write_scalar
 from dlrun.config.source import Span
 from dlrun.errors import Path
 
@@ -105,4 +105,17 @@ def describe(node: Node) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
         return f"the string '{value if len(value) <= 60 else value[:59] + '…'}'"
-    return f"the number {value}"
+    return f"the number {number_text(node)}"
+
+
+def number_text(node: Node) -> str:
+    """Return a number as it is written where it stands; in its normal form if it was reached through an alias."""
+    span = node.span
+    line = span.source.lines[span.line - 1] if 0 < span.line <= len(span.source.lines) else ""
+    written = line[span.column - 1 : span.column - 1 + span.width]
+    value = node.value
+    assert isinstance(value, int | float | str | None)
+    try:
+        return written if read_scalar(written) == value else write_scalar(value)
+    except ValueError:
+        return write_scalar(value)

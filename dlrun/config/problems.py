@@ -9,7 +9,7 @@ configs/mnist.yaml:14:28: error: model.layers[2].units must be greater than 0, g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -162,10 +162,14 @@ def nearest(name: str, options: Iterable[str]) -> str | None:
     return by_case[close[0]] if close else None
 
 
-def suggestion(name: str, options: Iterable[str]) -> str | None:
-    """Return the help for a name that isn't among `options`: the nearest one, and all of them."""
+def suggestion(name: str, options: Iterable[str], others: Mapping[str, str] | None = None) -> str | None:
+    """Return the help for a name that isn't among `options`: the nearest one, and all of them.
+
+    `others` are further spellings and the options that they stand for; they aren't listed.
+    """
     listed = sorted(options)
     if not listed:
         return None
-    close = nearest(name, listed)
-    return (f"did you mean '{close}'? " if close else "") + "one of: " + ", ".join(listed)
+    spellings = {**(others or {}), **{option: option for option in listed}}
+    close = nearest(name, spellings)
+    return (f"did you mean '{spellings[close]}'? " if close else "") + "one of: " + ", ".join(listed)

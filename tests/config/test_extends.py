@@ -88,6 +88,13 @@ def test_mistakes(
     assert caught.value.render().splitlines()[0] == f"{place}: error: {message}"
 
 
+def test_long_chains(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.yaml").write_text(f"extends: {number + 1}.yaml\n")
+    with pytest.raises(LocatedConfigError, match="more than 20 configs extend one another"):
+        load(tmp_path, main="extends: 0.yaml\n")
+
+
 def test_problems_of_a_base_are_collected(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("a: 1\na: 2\n")
     (tmp_path / "main.yaml").write_text("extends: base.yaml\n")
