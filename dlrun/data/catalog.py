@@ -20,6 +20,7 @@ class CatalogRow:
 
     `available` says whether a run could use it without a download. `rows` are by split, empty where reading the set
     would be needed to know them. `classes` are None for a target of numbers.
+    `columns` are such as "image: 28 x 28 x 1, uint8"; only `show` fills them.
     """
 
     name: str
@@ -29,7 +30,7 @@ class CatalogRow:
     bytes: int | None
     rows: dict[str, int]
     classes: tuple[str, ...] | None
-    columns: tuple[Column, ...]
+    columns: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -82,9 +83,15 @@ def _row(source: Source, whole: bool) -> CatalogRow:
         size,
         dict(description.rows) if description else {},
         target.values if target is not None and target.kind == "labels" else None,
-        tuple(columns.values()),
+        tuple(_column_text(column) for column in columns.values()) if whole else (),
         description.notes if description else (),
     )
+
+
+def _column_text(column: Column) -> str:
+    shape = " x ".join(str(size) for size in column.shape)
+    what = "class" if column.kind == "labels" else column.dtype
+    return f"{column.name}: {shape}, {what}" if shape else f"{column.name}: {what}"
 
 
 def _place(source: Source) -> tuple[str | None, bool, int | None]:

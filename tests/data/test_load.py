@@ -205,6 +205,7 @@ def test_catalog(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert listed["mnist"].bytes > 1000
     assert not listed["cifar10"].available
     assert catalog.show("wine").rows == {"all": 178}
+    assert catalog.show("mnist").columns == ("image: 28 x 28 x 1, uint8", "label: class")
     assert catalog.fetch("mnist") == Path("datasets/mnist")
     with pytest.raises(DataError, match="can't download"):
         catalog.fetch("cifar10")
