@@ -6,9 +6,12 @@ import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
+
+from dlrun.errors import UsageError
 
 KINDS = {
     "layers": ("dlrun.layers", "LAYERS"),
@@ -54,6 +57,10 @@ def show_catalog(registry: Any, name: str | None, json: bool) -> None:
         else:
             print_table(rows)
         return
+    if name not in registry:
+        near = get_close_matches(name, registry.names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"unknown {registry.kind} {name!r}", f"{hint}one of: {', '.join(registry.names)}")
     entry = component_entry(registry, name)
     if json:
         print_json(asdict(entry))
