@@ -32,5 +32,5 @@ def resume(
     found = find_run(run, runs)
     plan = resuming.prepare(found, overrides or [])
     if plan.differences:
-        sys.stdout.write("the config is changed:\n" + plan.differences)
+        sys.stdout.write(f"the config is changed:\n{plan.differences}\n")
     show_training(found, lambda console: training.continue_run(plan.config, found, console, plan.restored))

@@ -49,9 +49,9 @@ def prepare(run: RunDirectory, overrides: Sequence[str]) -> ResumePlan:
         )
     changes = config_diff(before.config, after.config)
     problems = [
-        Problem(path, f"{'.'.join(map(str, path))} can't change in the middle of a run: {old!r} → {new!r}", "start a new run with it, or use initialize_from")
-        for path, old, new in changes
-        if not any(path[: len(allowed)] == allowed for allowed in CHANGEABLE)
+        Problem(change.path, f"{change} can't change in the middle of a run", "start a new run with it, or use initialize_from")
+        for change in changes
+        if not any(change.path[: len(allowed)] == allowed for allowed in CHANGEABLE)
     ]
     if problems:
         raise after.error(problems)
