@@ -43,6 +43,8 @@ from dlrun.plan import CHUNKS
 NO_LIMIT = float("-inf")
 BLOCK = 512
 """How many entries of the partial sums are combined at a time."""
+SLICE = 24
+"""How many rows of the weights' gradient are made at a time, where there are no partial sums."""
 
 
 @helper
@@ -87,13 +89,39 @@ def correlate(a, a_pitch, a_step, w, w_row, w_panel, taps_y, taps_x, tap_pitch, 
 
 
 @kernel
-def conv_forward(x: In, w: In, b: In, y: Out, floor: Number, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def conv_pack(w: In, packed: Out, geometry: InLong, thread: Thread, threads: Threads):
+    """Lay the weights out in panels of columns: (groups, panels, taps, channels / groups, tile_columns).
+
+    In rows of many filters a panel's entries fall on few sets of the first-level cache. Partition: panels and taps.
+    """
+    g = geometry
+    taps, filters, groups = g[KERNEL_HEIGHT] * g[KERNEL_WIDTH], g[FILTERS], g[GROUPS]
+    depth, columns = g[CHANNELS] // groups, filters // groups
+    panels = (columns + tile_columns - 1) // tile_columns
+    blocks = groups * panels * taps
+    for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
+        group, panel, tap = block // (panels * taps), block // taps % panels, block % taps
+        n = panel * tile_columns
+        for k in range(depth):
+            source = shift(w, (tap * depth + k) * filters + group * columns + n)
+            target = shift(packed, (block * depth + k) * tile_columns)
+            for j in range(min(tile_columns, columns - n)):
+                target[j] = source[j]
+
+
+@kernel
+def conv_forward(x: In, w: In, b: In, y: Out, floor: Number, is_packed: Size, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
     """y[r, i, j, n] = max(b[n] + sum_{ky, kx, c} x[r, i sy + ky dy - top, j sx + kx dx - left, c] w[ky, kx, c, n], floor).
 
-    With groups, c runs over the channels of n's group. Partition: samples.
+    With groups, c runs over the channels of n's group. w may come from `conv_pack`. Partition: samples.
     """
     g = geometry
     channels, filters, groups, padded_width = g[CHANNELS], g[FILTERS], g[GROUPS], g[PADDED_WIDTH]
+    depth, columns = channels // groups, filters // groups
+    w_row, w_panel, w_group = filters, tile_columns, columns
+    if is_packed != 0:
+        w_row, w_panel = tile_columns, g[KERNEL_HEIGHT] * g[KERNEL_WIDTH] * depth * tile_columns
+        w_group = (columns + tile_columns - 1) // tile_columns * w_panel
     x_size, y_size = g[HEIGHT] * g[WIDTH] * channels, g[OUT_HEIGHT] * g[OUT_WIDTH] * filters
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     if g[IS_PADDED] != 0 and first < last:
@@ -104,13 +132,13 @@ def conv_forward(x: In, w: In, b: In, y: Out, floor: Number, geometry: InLong, s
             place(image, scratch, g[HEIGHT], g[WIDTH], channels, g[TOP], g[LEFT], g[PADDED_HEIGHT], padded_width)
             image = scratch
         for group in range(groups):
-            n = group * (filters // groups)
+            n = group * columns
             correlate(
-                shift(image, group * (channels // groups)), g[STRIDE_Y] * padded_width * channels, g[STRIDE_X] * channels,
-                shift(w, n), filters, tile_columns, g[KERNEL_HEIGHT], g[KERNEL_WIDTH],
-                g[DILATION_Y] * padded_width * channels, g[DILATION_X] * channels, channels // groups,
+                shift(image, group * depth), g[STRIDE_Y] * padded_width * channels, g[STRIDE_X] * channels,
+                shift(w, group * w_group), w_row, w_panel, g[KERNEL_HEIGHT], g[KERNEL_WIDTH],
+                g[DILATION_Y] * padded_width * channels, g[DILATION_X] * channels, depth,
                 shift(b, n), floor, shift(y, r * y_size + n), g[OUT_WIDTH] * filters, filters,
-                g[OUT_HEIGHT], g[OUT_WIDTH], filters // groups,
+                g[OUT_HEIGHT], g[OUT_WIDTH], columns,
             )  # fmt: skip
 
 
@@ -121,7 +149,7 @@ def taps_of_phase(size, stride, phase):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def conv_pack(w: In, packed: Out, geometry: InLong, thread: Thread, threads: Threads):
+def conv_pack_reversed(w: In, packed: Out, geometry: InLong, thread: Thread, threads: Threads):
     """Lay the weights out as the input's gradient takes them.
 
     packed: for each phase (`conv_backward_input`), group and panel of channels, its taps in reverse order, and in each
@@ -202,7 +230,7 @@ def conv_backward_input(dy: In, packed: In, b: In, dx: Out, floor: Number, geome
     In a gradient b is zero and floor -inf; with them this is the transposed convolution. The input's places fall in
     sy * sx phases, by (i + top) mod sy and (j + left) mod sx; only every sy-th row and sx-th column of taps reaches
     a phase, so that each phase is a convolution of stride 1 of the padded dy with some of the weights, reversed.
-    `packed` is from `conv_pack`. Partition: samples.
+    `packed` is from `conv_pack_reversed`. Partition: samples.
     """
     g = geometry
     channels, filters = g[CHANNELS], g[FILTERS]
@@ -250,10 +278,8 @@ def weights_of_image(x, dy, dw, zeros, is_first, g):  # type: ignore[no-untyped-
 
 
 @helper
-def sum_places(dy, db, places, filters, is_first):  # type: ignore[no-untyped-def]
-    """db[n] = sum over an image's places of dy[place, n], four places at a time, added to what is there."""
-    if is_first:
-        clear(db, filters)
+def sum_places(dy, db, places, filters):  # type: ignore[no-untyped-def]
+    """db[n] += the sum over an image's places of dy[place, n], four places at a time."""
     done = places // 4 * 4
     for i in range(0, done, 4):
         p0, p1 = shift(dy, i * filters), shift(dy, (i + 1) * filters)
@@ -267,11 +293,11 @@ def sum_places(dy, db, places, filters, is_first):  # type: ignore[no-untyped-de
 
 
 @kernel
-def conv_backward_weights(x: In, dy: In, partials: Out, zeros: In, with_bias: Size, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def conv_backward_weights(x: In, dy: In, partials: Out, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
     """For each chunk of samples, dw[ky, kx, c, n] = sum_{r, i, j} x[r, i sy + ky dy - top, j sx + kx dx - left, c] dy[r, i, j, n].
 
-    partials (CHUNKS, weights + filters): a chunk's dw, then (if asked for) its db[n] = sum_{r, i, j} dy[r, i, j, n],
-    each added up in the order of the samples. Partition: chunks.
+    partials (CHUNKS, kernel_height, kernel_width, channels / groups, filters): each chunk's dw, added up in the order of
+    its samples. Partition: chunks.
     """
     g = geometry
     channels, filters, padded_width = g[CHANNELS], g[FILTERS], g[PADDED_WIDTH]
@@ -280,18 +306,60 @@ def conv_backward_weights(x: In, dy: In, partials: Out, zeros: In, with_bias: Si
     if g[IS_PADDED] != 0:
         clear(scratch, g[PADDED_HEIGHT] * padded_width * channels)
     for chunk in range(first_of(CHUNKS, thread, threads), last_of(CHUNKS, thread, threads)):
-        dw = shift(partials, chunk * (weights + filters))
+        dw = shift(partials, chunk * weights)
         first, last = first_of(rows, chunk, CHUNKS), last_of(rows, chunk, CHUNKS)
         if first == last:
-            clear(dw, weights + filters)
+            clear(dw, weights)
         for r in range(first, last):
             image, gradient = shift(x, r * x_size), shift(dy, r * places * filters)
             if g[IS_PADDED] != 0:
                 place(image, scratch, g[HEIGHT], g[WIDTH], channels, g[TOP], g[LEFT], g[PADDED_HEIGHT], padded_width)
                 image = scratch
             weights_of_image(image, gradient, dw, zeros, r == first, g)
-            if with_bias != 0:
-                sum_places(gradient, shift(dw, weights), places, filters, r == first)
+
+
+@kernel
+def conv_pad(x: In, padded: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
+    """Put zeros around every sample. Shapes: padded (rows, padded_height, padded_width, channels). Partition: samples."""
+    g = geometry
+    x_size, size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[PADDED_HEIGHT] * g[PADDED_WIDTH] * g[CHANNELS]
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        target = shift(padded, r * size)
+        clear(target, size)
+        place(shift(x, r * x_size), target, g[HEIGHT], g[WIDTH], g[CHANNELS], g[TOP], g[LEFT], g[PADDED_HEIGHT], g[PADDED_WIDTH])  # fmt: skip
+
+
+@kernel
+def conv_backward_weights_sliced(x: In, dy: In, dw: Update, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+    """dw as in `conv_backward_weights`, over all samples in order, a few rows of it at a time, each handed on at once.
+
+    For many weights, of which partial sums would fill the memory. x is padded. Partition: rows of the weights.
+    """
+    g = geometry
+    channels, filters, groups, padded_width = g[CHANNELS], g[FILTERS], g[GROUPS], g[PADDED_WIDTH]
+    depth, columns, step = channels // groups, filters // groups, g[STRIDE_X] * channels
+    x_size, dy_size = g[PADDED_HEIGHT] * padded_width * channels, g[OUT_HEIGHT] * g[OUT_WIDTH] * filters
+    parts = 1 if g[DILATION_X] == 1 and groups == 1 else g[KERNEL_WIDTH]
+    count = g[KERNEL_WIDTH] * depth // parts
+    slices = (count + SLICE - 1) // SLICE
+    blocks = g[KERNEL_HEIGHT] * parts * slices
+    for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
+        tap, first = block // slices, block % slices * SLICE
+        size = min(SLICE, count - first)
+        corner = (tap // parts * g[DILATION_Y] * padded_width + tap % parts * g[DILATION_X]) * channels + first
+        for r in range(rows):
+            for group in range(groups):
+                for n in range(0, columns, tile_columns):
+                    for k in range(0, size, tile_rows):
+                        out = shift(scratch, k * filters + group * columns + n)
+                        tile(
+                            shift(x, r * x_size + corner + group * depth + k), 1, step, g[STRIDE_Y] * padded_width * channels,
+                            shift(dy, r * dy_size + group * columns + n), filters, g[OUT_WIDTH] * filters,
+                            zeros if r == 0 else out, 0 if r == 0 else filters, out, filters,
+                            g[OUT_WIDTH], g[OUT_HEIGHT], min(tile_rows, size - k), min(tile_columns, columns - n),
+                            real(NO_LIMIT),
+                        )  # fmt: skip
+        apply_update(dw, scratch, (tap * count + first) * filters, size * filters)
 
 
 @kernel
@@ -305,24 +373,21 @@ def bias_backward(dy: In, partials: Out, rows: Live, places: Size, filters: Size
         db = shift(partials, chunk * filters)
         clear(db, filters)
         for r in range(first, last):
-            sum_places(shift(dy, r * places * filters), db, places, filters, False)
+            sum_places(shift(dy, r * places * filters), db, places, filters)
 
 
 @kernel
-def combine_chunks(partials: In, gradient: Update, scratch: Scratch, stride: Size, offset: Size, count: Size, thread: Thread, threads: Threads):  # fmt: skip
-    """gradient[i] = sum over chunks, in their order, of partials[chunk, offset + i], for i < count.
-
-    Shapes: partials (CHUNKS, stride). Partition: entries.
-    """
-    blocks = (count + BLOCK - 1) // BLOCK
+def combine_chunks(partials: In, gradient: Update, scratch: Scratch, size: Size, thread: Thread, threads: Threads):
+    """gradient[i] = sum over chunks, in their order, of partials[chunk, i]. Shapes: partials (CHUNKS, size). Partition: entries."""
+    blocks = (size + BLOCK - 1) // BLOCK
     for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
         start = block * BLOCK
-        size = min(BLOCK, count - start)
-        part = shift(partials, offset + start)
-        for i in range(size):
+        count = min(BLOCK, size - start)
+        part = shift(partials, start)
+        for i in range(count):
             scratch[i] = part[i]
         for chunk in range(1, CHUNKS):
-            part = shift(partials, chunk * stride + offset + start)
-            for i in range(size):
+            part = shift(partials, chunk * size + start)
+            for i in range(count):
                 scratch[i] += part[i]
-        apply_update(gradient, scratch, start, size)
+        apply_update(gradient, scratch, start, count)

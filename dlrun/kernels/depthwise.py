@@ -19,7 +19,6 @@ from dlrun.kernels.convolution import (
     TOP,
     WIDTH,
     clear,
-    sum_places,
 )
 from dlrun.kernels.lang import (
     In,
@@ -27,7 +26,6 @@ from dlrun.kernels.lang import (
     Live,
     Number,
     Out,
-    Size,
     Thread,
     Threads,
     first_of,
@@ -130,18 +128,18 @@ def depthwise_backward_input(dy: In, w: In, dx: Out, geometry: InLong, rows: Liv
 
 
 @kernel
-def depthwise_backward_weights(x: In, dy: In, partials: Out, with_bias: Size, geometry: InLong, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def depthwise_backward_weights(x: In, dy: In, partials: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
     """For each chunk of samples, dw[ky, kx, c] = sum_{r, i, j} x[r, i sy + ky dy - top, j sx + kx dx - left, c] dy[r, i, j, c].
 
-    partials (CHUNKS, weights + channels): a chunk's dw, then (if asked for) its db. Partition: chunks.
+    partials (CHUNKS, kernel_height, kernel_width, channels): each chunk's dw. Partition: chunks.
     """
     g = geometry
     channels, width, dilation_y, dilation_x = g[CHANNELS], g[WIDTH], g[DILATION_Y], g[DILATION_X]
     x_size, out_places = g[HEIGHT] * width * channels, g[OUT_HEIGHT] * g[OUT_WIDTH]
     weights = g[KERNEL_HEIGHT] * g[KERNEL_WIDTH] * channels
     for chunk in range(first_of(CHUNKS, thread, threads), last_of(CHUNKS, thread, threads)):
-        dw = shift(partials, chunk * (weights + channels))
-        clear(dw, weights + channels)
+        dw = shift(partials, chunk * weights)
+        clear(dw, weights)
         for r in range(first_of(rows, chunk, CHUNKS), last_of(rows, chunk, CHUNKS)):
             for place in range(out_places):
                 top = place // g[OUT_WIDTH] * g[STRIDE_Y] - g[TOP]
@@ -153,5 +151,3 @@ def depthwise_backward_weights(x: In, dy: In, partials: Out, with_bias: Size, ge
                     row = (top + ky * dilation_y) * width + left + first * dilation_x
                     target = shift(dw, (ky * g[KERNEL_WIDTH] + first) * channels)
                     add_products(shift(x, r * x_size + row * channels), dilation_x * channels, gradient, target, channels, count)  # fmt: skip
-            if with_bias != 0:
-                sum_places(shift(dy, r * out_places * channels), shift(dw, weights), out_places, channels, False)

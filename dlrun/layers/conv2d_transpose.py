@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from dlrun.errors import ShapeError
-from dlrun.kernels.convolution import NO_LIMIT, bias_backward
+from dlrun.kernels.convolution import NO_LIMIT
 from dlrun.layers.base import Shape, expect_rank
 from dlrun.layers.convolution import (
     Convolution,
     bias_of,
     check_dilation,
-    emit_combination,
+    emit_bias_gradient,
     emit_forward,
     emit_input_gradient,
     emit_weight_gradient,
 )
 from dlrun.layers.geometry import Geometry
 from dlrun.layers.windows import Padding, Pair, Window, pair
-from dlrun.plan import CHUNKS
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -91,12 +90,6 @@ class Conv2DTranspose(Convolution):
         geometry, dy, dx = self.geometry(emit.input_shapes[0]), emit.output_gradient, emit.input_gradient()
         if dx is not None:
             emit_forward(emit, geometry, dy, dx, emit.zeros(geometry.filters), NO_LIMIT)
-        emit_weight_gradient(emit, geometry, dy, emit.input, with_bias=False)
-        update = emit.update("bias") if self.use_bias else None
-        if update is not None:
-            partials = emit.shared("bias_partials", CHUNKS * self.filters)
-            emit.call(
-                bias_backward, partition="chunks", dy=dy, partials=partials, rows=emit.rows,
-                places=geometry.y.extent * geometry.x.extent, filters=self.filters,
-            )  # fmt: skip
-            emit_combination(emit, partials, self.filters, 0, self.filters, update)
+        emit_weight_gradient(emit, geometry, dy, emit.input)
+        if self.use_bias:
+            emit_bias_gradient(emit, dy)

@@ -72,9 +72,13 @@ class Geometry:
 
     @property
     def packed_size(self) -> int:
+        """Entries of the weights packed in panels."""
+        return self.taps * self.channels * _whole_panels(self.filters // self.groups)
+
+    @property
+    def packed_reversed_size(self) -> int:
         """Entries of the weights, transposed and packed in panels, that the input's gradient is computed with."""
-        panels = -(-self.channels // self.groups // PANEL) * PANEL
-        return self.taps * self.filters * panels + PANEL
+        return self.taps * self.filters * _whole_panels(self.channels // self.groups)
 
     def merged(self) -> Geometry:
         """Return the same convolution over images of one row, where a window sees one place: more places to a tile."""
@@ -92,6 +96,10 @@ class Geometry:
             x.stride, y.dilation, x.dilation, y.before, x.before, *self.padded, int(self.is_padded),
             *self.gradient_pads, *self.gradient_padded,
         )  # fmt: skip
+
+
+def _whole_panels(columns: int) -> int:
+    return -(-columns // PANEL) * PANEL
 
 
 def _taps_of_phase(axis: Window) -> int:

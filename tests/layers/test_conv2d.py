@@ -6,6 +6,7 @@ import pytest
 from dlrun.compiler.graph import build_graph
 from dlrun.data.signature import Feature, Signature
 from dlrun.errors import ConfigError
+from dlrun.layers import convolution
 from dlrun.layers.conv2d import Conv2D
 from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
 
@@ -76,6 +77,24 @@ def test_forward_is_the_plain_loop(shape, fields):
 def test_gradients_are_central_differences(shape, fields):
     layers = [Conv2D(**fields, activation="relu", bias_initializer="random_normal")]
     check_gradients(Network(layers, images(shape)), most=60)
+
+
+@pytest.mark.parametrize(("shape", "fields"), CASES)
+def test_packed_weights_and_sliced_gradients_give_the_same(monkeypatch, shape, fields):
+    layers = [Conv2D(**fields, activation="relu")]
+    plain = Network(layers, images(shape)).run()
+    monkeypatch.setattr(convolution, "PACK_FROM", 1)
+    monkeypatch.setattr(convolution, "SLICE_FROM", 1)
+    result = Network(layers, images(shape)).run()
+    assert np.array_equal(result.outputs, plain.outputs)
+    for name, gradient in plain.gradients.items():
+        np.testing.assert_allclose(result.gradients[name], gradient, rtol=1e-12, atol=1e-12)
+
+
+def test_bits_of_packed_weights_and_sliced_gradients_do_not_depend_on_threads(monkeypatch):
+    monkeypatch.setattr(convolution, "PACK_FROM", 1)
+    monkeypatch.setattr(convolution, "SLICE_FROM", 1)
+    same_bits_on_threads([Conv2D(filters=19, kernel_size=3, padding="same", activation="relu")], images((5, 9, 7, 11)))
 
 
 def test_without_bias():
