@@ -1,0 +1,42 @@
+# The commands of daily work. `make setup` makes .venv; PYTHON=python3.12 make setup chooses the Python.
+
+PYTHON ?= python3
+BIN := .venv/bin
+VENV := .venv/.installed
+
+.PHONY: setup check format test bench results schema picture clean
+
+setup: $(VENV)
+
+$(VENV): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -e '.[dev]'
+	touch $@
+
+check: $(VENV)  ## what a commit must pass: format, lint, types, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m 'not slow'
+
+format: $(VENV)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: $(VENV)  ## everything, as in .ci/run
+	$(BIN)/python -m pytest
+
+bench: $(VENV)  ## dlrun beside the libraries that are installed; see docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+results: $(VENV)  ## train every shipped config on the real data and write docs/results.md
+	$(BIN)/python -m benchmarks.results
+
+schema: $(VENV)  ## the JSON Schema that editors use
+	$(BIN)/dlrun schema > dlrun.schema.json
+
+picture: $(VENV)  ## the README's picture, from a real run
+	$(BIN)/python docs/images/record.py
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
