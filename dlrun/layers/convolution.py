@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from dlrun.errors import ShapeError
 from dlrun.initializers import INITIALIZERS, GlorotUniform, Initializer, Zeros
-from dlrun.kernels.convolution import (
+from dlrun.kernels.convolution import NO_LIMIT, conv_forward, conv_pack
+from dlrun.kernels.convolution_input import conv_backward_input, conv_pack_reversed
+from dlrun.kernels.convolution_weights import (
     BLOCK,
-    NO_LIMIT,
     SLICE,
     bias_backward,
     combine_chunks,
-    conv_backward_input,
     conv_backward_weights,
     conv_backward_weights_sliced,
-    conv_forward,
-    conv_pack,
-    conv_pack_reversed,
     conv_pad,
 )
 from dlrun.kernels.depthwise import depthwise_backward_input, depthwise_backward_weights, depthwise_forward

@@ -1,0 +1,198 @@
+"""The gradients of a convolution's weights and bias: names as in `dlrun.kernels.convolution`."""
+
+from dlrun.kernels.convolution import (
+    CHANNELS,
+    DILATION_X,
+    DILATION_Y,
+    FILTERS,
+    GROUPS,
+    HEIGHT,
+    KERNEL_HEIGHT,
+    KERNEL_WIDTH,
+    NO_LIMIT,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    PADDED_HEIGHT,
+    PADDED_WIDTH,
+    STRIDE_X,
+    STRIDE_Y,
+    WIDTH,
+    clear,
+    padded_image,
+    padding_size,
+)
+from dlrun.kernels.lang import (
+    In,
+    InLong,
+    Live,
+    Out,
+    Scratch,
+    Size,
+    Thread,
+    Threads,
+    Update,
+    apply_update,
+    first_of,
+    helper,
+    kernel,
+    last_of,
+    real,
+    shift,
+    tile,
+    tile_columns,
+    tile_rows,
+)
+from dlrun.plan import CHUNKS
+
+BLOCK = 512
+"""How many entries of the partial sums are combined at a time."""
+SLICE = 24
+"""How many rows of the weights' gradient are made at a time, where there are no partial sums."""
+
+
+@helper
+def weights_of_image(x, dy, dw, zeros, is_first, g):  # type: ignore[no-untyped-def]
+    """dw = the gradient that one sample gives, added to what is there unless it is the first. x is padded."""
+    channels, filters, groups, padded_width, width = (
+        g[CHANNELS],
+        g[FILTERS],
+        g[GROUPS],
+        g[PADDED_WIDTH],
+        g[KERNEL_WIDTH],
+    )
+    depth, columns = channels // groups, filters // groups
+    parts = 1 if g[DILATION_X] == 1 and groups == 1 else width
+    count = width * depth // parts
+    for group in range(groups):
+        for n in range(0, columns, tile_columns):
+            for tap in range(g[KERNEL_HEIGHT] * parts):
+                ky, kx = tap // parts, tap % parts
+                image = shift(x, (ky * g[DILATION_Y] * padded_width + kx * g[DILATION_X]) * channels + group * depth)
+                for k in range(0, count, tile_rows):
+                    out = shift(dw, (tap * count + k) * filters + group * columns + n)
+                    tile(
+                        shift(image, k), 1, g[STRIDE_X] * channels, g[STRIDE_Y] * padded_width * channels,
+                        shift(dy, group * columns + n), filters, g[OUT_WIDTH] * filters,
+                        zeros if is_first else out, 0 if is_first else filters, out, filters,
+                        g[OUT_WIDTH], g[OUT_HEIGHT], min(tile_rows, count - k), min(tile_columns, columns - n),
+                        real(NO_LIMIT),
+                    )  # fmt: skip
+
+
+@helper
+def sum_places(dy, db, places, filters):  # type: ignore[no-untyped-def]
+    """db[n] += the sum over an image's places of dy[place, n], four places at a time."""
+    done = places // 4 * 4
+    for i in range(0, done, 4):
+        p0, p1 = shift(dy, i * filters), shift(dy, (i + 1) * filters)
+        p2, p3 = shift(dy, (i + 2) * filters), shift(dy, (i + 3) * filters)
+        for n in range(filters):
+            db[n] += (p0[n] + p1[n]) + (p2[n] + p3[n])
+    for i in range(done, places):
+        row = shift(dy, i * filters)
+        for n in range(filters):
+            db[n] += row[n]
+
+
+@helper
+def weights_size(g):  # type: ignore[no-untyped-def]
+    """Return how many weights there are."""
+    return g[KERNEL_HEIGHT] * g[KERNEL_WIDTH] * (g[CHANNELS] // g[GROUPS]) * g[FILTERS]
+
+
+@kernel
+def conv_backward_weights(x: In, dy: In, partials: Out, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+    """For each chunk, dw[ky, kx, c, n] = sum_{r, i, j} x[r, i sy + ky dy - top, j sx + kx dx - left, c] dy[r, i, j, n].
+
+    partials (CHUNKS, kernel_height, kernel_width, channels / groups, filters): each chunk's dw, added up in the order of
+    its samples. Partition: chunks.
+    """
+    g = geometry
+    x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[FILTERS]
+    clear(scratch, padding_size(g))
+    for chunk in range(first_of(CHUNKS, thread, threads), last_of(CHUNKS, thread, threads)):
+        dw = shift(partials, chunk * weights_size(g))
+        first, last = first_of(rows, chunk, CHUNKS), last_of(rows, chunk, CHUNKS)
+        if first == last:
+            clear(dw, weights_size(g))
+        for r in range(first, last):
+            image = padded_image(shift(x, r * x_size), scratch, g)
+            weights_of_image(image, shift(dy, r * y_size), dw, zeros, r == first, g)
+
+
+@kernel
+def conv_pad(x: In, padded: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
+    """Put zeros around every sample. Shapes: padded (rows, padded_height, padded_width, channels). Partition: samples."""
+    g = geometry
+    x_size, size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], padding_size(g)
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        target = shift(padded, r * size)
+        clear(target, size)
+        padded_image(shift(x, r * x_size), target, g)
+
+
+@kernel
+def conv_backward_weights_sliced(x: In, dy: In, dw: Update, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+    """dw as in `conv_backward_weights`, over all samples in order, a few rows of it at a time, each handed on at once.
+
+    For many weights, of which partial sums would fill the memory. x is padded. Partition: rows of the weights.
+    """
+    g = geometry
+    channels, filters, groups, padded_width = g[CHANNELS], g[FILTERS], g[GROUPS], g[PADDED_WIDTH]
+    depth, columns, step = channels // groups, filters // groups, g[STRIDE_X] * channels
+    x_size, dy_size = g[PADDED_HEIGHT] * padded_width * channels, g[OUT_HEIGHT] * g[OUT_WIDTH] * filters
+    parts = 1 if g[DILATION_X] == 1 and groups == 1 else g[KERNEL_WIDTH]
+    count = g[KERNEL_WIDTH] * depth // parts
+    slices = (count + SLICE - 1) // SLICE
+    blocks = g[KERNEL_HEIGHT] * parts * slices
+    for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
+        tap, first = block // slices, block % slices * SLICE
+        size = min(SLICE, count - first)
+        corner = (tap // parts * g[DILATION_Y] * padded_width + tap % parts * g[DILATION_X]) * channels + first
+        for r in range(rows):
+            for group in range(groups):
+                for n in range(0, columns, tile_columns):
+                    for k in range(0, size, tile_rows):
+                        out = shift(scratch, k * filters + group * columns + n)
+                        tile(
+                            shift(x, r * x_size + corner + group * depth + k), 1, step, g[STRIDE_Y] * padded_width * channels,
+                            shift(dy, r * dy_size + group * columns + n), filters, g[OUT_WIDTH] * filters,
+                            zeros if r == 0 else out, 0 if r == 0 else filters, out, filters,
+                            g[OUT_WIDTH], g[OUT_HEIGHT], min(tile_rows, size - k), min(tile_columns, columns - n),
+                            real(NO_LIMIT),
+                        )  # fmt: skip
+        apply_update(dw, scratch, (tap * count + first) * filters, size * filters)
+
+
+@kernel
+def bias_backward(dy: In, partials: Out, rows: Live, places: Size, filters: Size, thread: Thread, threads: Threads):
+    """For each chunk of samples, partials[chunk, n] = sum_{r, i} dy[r, i, n].
+
+    Shapes: dy (rows, places, filters), partials (CHUNKS, filters). Partition: chunks.
+    """
+    for chunk in range(first_of(CHUNKS, thread, threads), last_of(CHUNKS, thread, threads)):
+        first, last = first_of(rows, chunk, CHUNKS), last_of(rows, chunk, CHUNKS)
+        db = shift(partials, chunk * filters)
+        clear(db, filters)
+        for r in range(first, last):
+            sum_places(shift(dy, r * places * filters), db, places, filters)
+
+
+@kernel
+def combine_chunks(partials: In, gradient: Update, scratch: Scratch, size: Size, thread: Thread, threads: Threads):
+    """gradient[i] = sum over chunks, in their order, of partials[chunk, i].
+
+    Shapes: partials (CHUNKS, size). Partition: entries.
+    """
+    blocks = (size + BLOCK - 1) // BLOCK
+    for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
+        start = block * BLOCK
+        count = min(BLOCK, size - start)
+        part = shift(partials, start)
+        for i in range(count):
+            scratch[i] = part[i]
+        for chunk in range(1, CHUNKS):
+            part = shift(partials, chunk * size + start)
+            for i in range(count):
+                scratch[i] += part[i]
+        apply_update(gradient, scratch, start, count)
