@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from dlrun.initializers.base import Initializer
 from dlrun.initializers.variance_scaling import truncated_normal
+
 if TYPE_CHECKING:
     from dlrun.layers.variable import Variable
 
@@ -40,6 +42,7 @@ class Constant(Initializer):
 
     type: Literal["constant"] = "constant"
     value: float = 0.0
+    """The value."""
 
     def draw(self, variable: Variable, generator: np.random.Generator) -> Array:
         """Return the value everywhere."""
@@ -51,7 +54,15 @@ class RandomUniform(Initializer):
 
     type: Literal["random_uniform"] = "random_uniform"
     minimum: float = -0.05
+    """The least value."""
     maximum: float = 0.05
+    """The upper end; at least the minimum."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum is greater than maximum: {self.minimum:g} > {self.maximum:g}")
+        return self
 
     def draw(self, variable: Variable, generator: np.random.Generator) -> Array:
         """Return uniform values."""
@@ -63,7 +74,9 @@ class RandomNormal(Initializer):
 
     type: Literal["random_normal"] = "random_normal"
     mean: float = 0.0
-    stddev: float = 0.05
+    """The mean."""
+    stddev: float = Field(default=0.05, ge=0)
+    """The standard deviation."""
 
     def draw(self, variable: Variable, generator: np.random.Generator) -> Array:
         """Return normal values."""
@@ -75,7 +88,9 @@ class TruncatedNormal(Initializer):
 
     type: Literal["truncated_normal"] = "truncated_normal"
     mean: float = 0.0
-    stddev: float = 0.05
+    """The mean."""
+    stddev: float = Field(default=0.05, ge=0)
+    """The standard deviation."""
 
     def draw(self, variable: Variable, generator: np.random.Generator) -> Array:
         """Return truncated normal values."""
@@ -87,6 +102,7 @@ class Orthogonal(Initializer):
 
     type: Literal["orthogonal"] = "orthogonal"
     gain: float = 1.0
+    """What the matrix is multiplied by."""
 
     def draw(self, variable: Variable, generator: np.random.Generator) -> Array:
         """Return the orthogonal factor of a normal matrix, all axes but the last taken as rows."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from dlrun.initializers.base import Initializer
+
 if TYPE_CHECKING:
     from dlrun.layers.variable import Variable
 
@@ -34,8 +36,8 @@ class VarianceScaling(Initializer):
         fans = {"in": variable.fan_in, "out": variable.fan_out, "average": (variable.fan_in + variable.fan_out) / 2}
         variance = self.scale / max(1.0, fans[self.fan])
         if self.normal:
-            return truncated_normal(generator, variable.shape) * (np.sqrt(variance) / TRUNCATED_STD)
-        limit = np.sqrt(3 * variance)
+            return truncated_normal(generator, variable.shape) * (sqrt(variance) / TRUNCATED_STD)
+        limit = sqrt(3 * variance)
         return generator.uniform(-limit, limit, variable.shape)
 
 

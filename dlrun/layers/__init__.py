@@ -5,6 +5,7 @@ from dlrun.layers.activation import ACTIVATION_LAYERS, ActivationLayer
 from dlrun.layers.average_pool1d import AveragePool1D
 from dlrun.layers.average_pool2d import AveragePool2D
 from dlrun.layers.base import Layer as Layer
+from dlrun.layers.batch_normalization import BatchNormalization
 from dlrun.layers.conv1d import Conv1D
 from dlrun.layers.conv2d import Conv2D
 from dlrun.layers.conv2d_transpose import Conv2DTranspose
@@ -31,6 +32,7 @@ LAYERS: Registry[Layer] = Registry(
         ActivationLayer,
         AveragePool1D,
         AveragePool2D,
+        BatchNormalization,
         Conv1D,
         Conv2D,
         Conv2DTranspose,
