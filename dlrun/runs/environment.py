@@ -7,7 +7,10 @@ import os
 import platform
 import socket
 import subprocess
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
 
@@ -49,7 +52,8 @@ def this_process() -> ProcessState:
     return ProcessState(pid=os.getpid(), host=socket.gethostname(), began=_process_stat(os.getpid())[0])
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """Versions of dlrun, Python and the packages that decide about results; nothing is imported."""
     found = {"python": platform.python_version()}
     for package in ("dlrun", "numpy", "numba", "llvmlite"):
@@ -61,7 +65,7 @@ def versions() -> dict[str, str]:
         import dlrun
 
         found["dlrun"] = dlrun.__version__
-    return found
+    return MappingProxyType(found)
 
 
 def cpu_name() -> str:

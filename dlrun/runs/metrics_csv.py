@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,10 @@ def append_metrics(path: Path, row: Row) -> None:
 
     Raises: RunError when the file is damaged or can't be written; then it is as it was.
     """
+    header = _header(path)
+    if header and set(row) <= set(header) and _ends_in_line(path):  # the usual case, without reading all rows
+        append_bytes(path, _encode([_cells(header, row)]))
+        return
     history = read_metrics(path)
     new = [name for name in (*FIRST_COLUMNS, *row) if name not in history.columns]
     columns = (*history.columns, *dict.fromkeys(new))
@@ -88,11 +93,23 @@ def drop_after_step(path: Path, step: int) -> int:
     return len(history.rows) - len(kept)
 
 
+def _header(path: Path) -> tuple[str, ...]:
+    """The columns of a file whose first line is one of ours; none otherwise."""
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
+            columns = tuple(next(csv.reader([file.readline()]), ()))
+    except FileNotFoundError:
+        return ()
+    return columns if columns[: len(FIRST_COLUMNS)] == FIRST_COLUMNS else ()
+
+
 def _ends_in_line(path: Path) -> bool:
     """Whether the file's last line is whole, so that a row can be added; a file that isn't there has none to break."""
     try:
         with open(path, "rb") as file:
-            return file.read()[-1:] in (b"", b"\n")
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            return file.read() in (b"", b"\n")
     except FileNotFoundError:
         return True
 

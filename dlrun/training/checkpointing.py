@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.config.load import LoadedConfig, load_text
-from dlrun.config.resolve import resolved_yaml
-from dlrun.data.codec import fitted_from_json, fitted_to_json, signature_from_json, signature_to_json
-from dlrun.data.dataset import Dataset
+from dlrun.data.codec import fitted_from_json, signature_from_json
 from dlrun.data.signature import Signature
 from dlrun.errors import CheckpointError
 from dlrun.executor.executor import Array
-from dlrun.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from dlrun.runs.environment import versions
+from dlrun.runs.checkpoint import Checkpoint, load_checkpoint
 from dlrun.training.session import Session
 from dlrun.training.state import TrainingState
 from dlrun.training.trainer import Trainer
@@ -35,35 +32,20 @@ class Restored:
     state: TrainingState
 
 
-def write_training(path: Path, trainer: Trainer) -> None:
-    """Write all that resuming to the bit needs: weights, optimizer state, and in the middle of an epoch its results.
+def training_snapshot(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return copies of all that resuming to the bit needs, as tensors and metadata of a checkpoint.
 
-    Raises: RunError when the file can't be written.
+    Weights, optimizer state, and in the middle of an epoch the results of its steps so far.
     """
     session, state = trainer.session, trainer.state
     executor = trainer.executor
-    tensors: dict[str, Array] = {WEIGHTS + name: array for name, array in session.variables().items()}
+    tensors = {WEIGHTS + name: array.copy() for name, array in session.variables().items()}
     for buffer in executor.plan.region("optimizer"):
-        tensors[OPTIMIZER + buffer.name] = executor.array(buffer.name)
+        tensors[OPTIMIZER + buffer.name] = executor.array(buffer.name).copy()
     if state.step_of_epoch:
-        rows = trainer.rows_done
         for name in ("losses", "predictions"):
-            tensors[COLLECTED + name] = executor.data[f"out/{name}"][:rows]
-    save_checkpoint(path, tensors, _metadata(session, state))
-
-
-def _metadata(session: Session, state: TrainingState) -> dict[str, Any]:
-    dataset: Dataset = session.dataset
-    return {
-        "config": resolved_yaml(session.config),
-        "signature": signature_to_json(dataset.signature),
-        "fitted": fitted_to_json(dataset.fitted),
-        "fingerprint": dataset.fingerprint,
-        "variant": dataset.variant,
-        "state": state.to_json(),
-        "seed": session.config.seed,
-        "versions": versions(),
-    }
+            tensors[COLLECTED + name] = executor.data[f"out/{name}"][: trainer.rows_done].copy()
+    return tensors, {**session.description, "state": state.to_json()}
 
 
 def read_training(path: Path) -> Restored:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 from dlrun.data.dataset import Dataset
+from dlrun.executor.executor import Array
+from dlrun.runs.checkpoint import save_checkpoint
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.metrics_csv import append_metrics, drop_after_step
 from dlrun.runs.record import DataState, Status, now, update_record
 from dlrun.runs.tensorboard import EventWriter, open_events
 from dlrun.runs.train_log import TrainLog
-from dlrun.training.checkpointing import write_training
+from dlrun.training.checkpointing import training_snapshot
 from dlrun.training.events import EpochResult, Listener, Start
 from dlrun.training.trainer import Trainer
+
+SECONDS_BETWEEN_WRITES = 1.0
+"""Epochs of milliseconds shouldn't wait for the disk after each: a kill loses at most so much training, no exactness."""
 
 
 class Recorder(Listener):
@@ -25,7 +32,9 @@ class Recorder(Listener):
         self.events_opened = False
         self.resumed_at_step: int | None = None
         self.compile_seconds = 0.0
-        self.data_notes: tuple[str, ...] = ()
+        self._checkpoints: dict[Path, tuple[dict[str, Array], dict[str, Any]]] = {}
+        self._changes: dict[str, Any] = {}
+        self._written = time.monotonic()
 
     def loaded(self, dataset: Dataset) -> None:
         """Record which data the run uses."""
@@ -59,7 +68,8 @@ class Recorder(Listener):
         changes: dict[str, Any] = {"last_metrics": _measures(row), "epochs": row["epoch"], "step": row["step"]}
         if result.is_best:
             changes |= {"best_epoch": row["epoch"], "best_metrics": _measures(row)}
-        update_record(self.run.record, **changes)
+        self._changes |= changes
+        self._write_if_due()
 
     def note(self, text: str) -> None:
         """Log a note and show it."""
@@ -67,13 +77,34 @@ class Recorder(Listener):
         self.console.note(text)
 
     def save(self, trainer: Trainer, kind: str) -> None:
-        """Write a checkpoint: "last", "best" or "numbered"."""
-        path = {"last": self.run.last, "best": self.run.best}.get(kind) or self.run.numbered_checkpoint(trainer.state.epoch)
-        write_training(path, trainer)
+        """Write a checkpoint: "last", "best" or "numbered"; "last" and "best" of very short epochs wait a little."""
+        if kind == "numbered":
+            save_checkpoint(self.run.numbered_checkpoint(trainer.state.epoch), *training_snapshot(trainer))
+            return
+        path = self.run.last if kind == "last" else self.run.best
+        self._checkpoints[path] = training_snapshot(trainer)
         if kind == "last":
             state = trainer.state
-            checkpoint = str(path.relative_to(self.run.path))
-            update_record(self.run.record, step=state.step, epochs=state.epoch, train_seconds=state.train_seconds, checkpoint=checkpoint)
+            self._changes |= {
+                "step": state.step, "epochs": state.epoch, "train_seconds": state.train_seconds,
+                "checkpoint": str(path.relative_to(self.run.path)),
+            }  # fmt: skip
+        self._write_if_due()
+
+    def _write_if_due(self) -> None:
+        if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
+            self._write()
+
+    def _write(self) -> None:
+        """Write what has waited: checkpoints first, then the record that speaks of them."""
+        while self._checkpoints:
+            path = next(iter(self._checkpoints))
+            save_checkpoint(path, *self._checkpoints[path])
+            del self._checkpoints[path]
+        if self._changes:
+            update_record(self.run.record, **self._changes)
+            self._changes = {}
+        self._written = time.monotonic()
 
     def resumed_at(self, trainer: Trainer) -> None:
         """Forget the rows of epochs that will be trained again."""
@@ -83,6 +114,7 @@ class Recorder(Listener):
 
     def end(self, status: Status, reason: str | None) -> None:
         """Record how the training ended."""
+        self._write()
         update_record(self.run.record, status=status, reason=reason, ended=now())
         self.log.write(f"{status}{f': {reason}' if reason else ''}")
         if self.events is not None:

@@ -90,7 +90,7 @@ def create_run(loaded: LoadedConfig, command: Sequence[str], runs: Path) -> RunD
     write_bytes(run.config, loaded.text)
     write_text(run.resolved_config, resolved_yaml(loaded.config))
     record = RunRecord(
-        name=run.name, command=tuple(command), started=now(), versions=versions(), cpu=cpu_name(),
+        name=run.name, command=tuple(command), started=now(), versions=dict(versions()), cpu=cpu_name(),
         seed=loaded.config.seed, git=git_state(Path.cwd()),
     )  # fmt: skip
     write_record(run.record, record)

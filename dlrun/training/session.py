@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from dlrun.compiler.compile import Model, compile_plan
 from dlrun.compiler.graph import Graph
 from dlrun.compiler.lower import Goal
 from dlrun.compiler.updates import OptimizerRule, UpdateRule
+from dlrun.config.resolve import resolved_yaml
 from dlrun.config.run_config import RunConfig
+from dlrun.data.codec import fitted_to_json, signature_to_json
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.random import generator
 from dlrun.data.signature import Signature
@@ -20,6 +23,7 @@ from dlrun.errors import DataError, Path
 from dlrun.executor.executor import Array, Executor
 from dlrun.metrics import Tracker
 from dlrun.plan import Plan
+from dlrun.runs.environment import versions
 from dlrun.training.events import Listener
 
 EVALUATION_BATCH = 256
@@ -49,6 +53,19 @@ class Session:
         self.training: Executor | None = None
         self._evaluators: dict[str, Executor] = {}
         self._weights: Executor | None = None
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What a checkpoint says of its run, whatever the step: JSON-able."""
+        return {
+            "config": resolved_yaml(self.config),
+            "signature": signature_to_json(self.dataset.signature),
+            "fitted": fitted_to_json(self.dataset.fitted),
+            "fingerprint": self.dataset.fingerprint,
+            "variant": self.dataset.variant,
+            "seed": self.config.seed,
+            "versions": dict(versions()),
+        }
 
     def split(self, name: str) -> Split:
         """Return a split of the data. Raises DataError where there is none of that name."""
