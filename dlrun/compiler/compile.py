@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dlrun.compiler.graph import Graph, build_graph
 from dlrun.compiler.lower import Goal, Lowering
 from dlrun.compiler.passes.barriers import set_barriers
-from dlrun.compiler.passes.fuse import fuse_link, fuse_relu
+from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
 from dlrun.compiler.passes.place import place
 from dlrun.compiler.passes.verify import verify
 from dlrun.plan import Plan
@@ -49,6 +49,7 @@ def compile_plan(model: Model, goal: Goal, updates: UpdateRule, precision: Preci
     graph = model.graph()
     fuse_link(graph, model.loss)
     fuse_relu(graph)
+    fuse_pool(graph)
     plan = Lowering(graph, model.signature, model.loss, updates, goal, precision, batch, seed).run()
     place(plan, keep=goal.keep)
     verify(plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -43,6 +43,8 @@ class Conv2DTranspose(Convolution):
     out."""
     dilation_rate: Pair = 1
     """How far apart the places are that a window touches."""
+
+    pools: ClassVar[bool] = False
 
     def geometry(self, shape: Shape) -> Geometry:
         """Return the sizes of the convolution that this one transposes, from the output to the input."""

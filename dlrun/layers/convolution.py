@@ -58,6 +58,8 @@ class Convolution(Activated):
 
     reads_output: ClassVar[bool] = False
     fuses_relu: ClassVar[bool] = True
+    pools: ClassVar[bool] = True
+    """Whether a max pool after the layer may be computed with it."""
 
     def geometry(self, shape: Shape) -> Geometry:
         """Return the sizes of the convolution over an input of this shape. Raises ShapeError where it doesn't fit."""
@@ -131,18 +133,25 @@ def emit_forward(emit: Emitter, geometry: Geometry, x: Buffer, y: Buffer, b: Buf
     """Emit y = the convolution of x, plus b, cut off below at `floor`."""
     geometry = geometry.merged()
     common: dict[str, Any] = {
-        "flops": geometry.flops * emit.batch, "x": x, "w": emit.variable("kernel"), "b": b, "y": y, "floor": floor,
+        "flops": geometry.flops * emit.batch, "x": x, "b": b, "y": y, "floor": floor,
         "geometry": constants_of(emit, geometry), "rows": emit.rows,
     }  # fmt: skip
     if geometry.is_depthwise:
-        emit.call(depthwise_forward, **common)
+        emit.call(depthwise_forward, w=emit.variable("kernel"), **common)
         return
-    is_packed = geometry.filters // geometry.groups >= PACK_FROM
-    if is_packed:
-        packed = emit.shared("packed", geometry.packed_size)
-        emit.call(conv_pack, partition="split", w=common["w"], packed=packed, geometry=common["geometry"])
-        common["w"] = packed
-    emit.call(conv_forward, is_packed=int(is_packed), scratch=ScratchSize(geometry.padded_size), **common)
+    weights, is_packed = packed_weights(emit, geometry)
+    scratch = ScratchSize(geometry.padded_size)
+    emit.call(conv_forward, w=weights, is_packed=is_packed, scratch=scratch, **common)
+
+
+def packed_weights(emit: Emitter, geometry: Geometry) -> tuple[Buffer, int]:
+    """Return the weights as the forward pass takes them, and 1 if they are packed, which is then emitted, else 0."""
+    weights = emit.variable("kernel")
+    if geometry.filters // geometry.groups < PACK_FROM:
+        return weights, 0
+    packed = emit.shared("packed", geometry.packed_size)
+    emit.call(conv_pack, partition="split", w=weights, packed=packed, geometry=constants_of(emit, geometry))
+    return packed, 1
 
 
 def emit_input_gradient(emit: Emitter, geometry: Geometry, dy: Buffer, dx: Buffer, b: Buffer, floor: float) -> None:

@@ -21,6 +21,11 @@ class Geometry:
     groups: int = 1
 
     @property
+    def image(self) -> tuple[int, int, int]:
+        """Height, width and channels of a sample."""
+        return (self.y.extent, self.x.extent, self.channels)
+
+    @property
     def taps(self) -> int:
         """How many places of an image a window sees."""
         return self.y.size * self.x.size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dlrun.layers.pool import Pool1D, max_backward, max_forward
 
@@ -14,6 +14,8 @@ class MaxPool1D(Pool1D):
     """The largest entry of each window of sequences (steps, channels), channel by channel."""
 
     type: Literal["max_pool1d"] = "max_pool1d"
+
+    takes_largest: ClassVar[bool] = True
 
     def forward(self, emit: Emitter) -> None:
         """Emit one call."""

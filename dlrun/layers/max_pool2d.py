@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dlrun.layers.pool import Pool2D, max_backward, max_forward
 
@@ -14,6 +14,8 @@ class MaxPool2D(Pool2D):
     """The largest entry of each window of images (height, width, channels), channel by channel."""
 
     type: Literal["max_pool2d"] = "max_pool2d"
+
+    takes_largest: ClassVar[bool] = True
 
     def forward(self, emit: Emitter) -> None:
         """Emit one call."""

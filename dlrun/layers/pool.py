@@ -33,6 +33,8 @@ class Pool(Layer):
     """"valid": windows within the input only; "same": also those that reach beyond it, whose part within counts."""
 
     reads_output: ClassVar[bool] = False
+    takes_largest: ClassVar[bool] = False
+    """Whether the number is the window's largest."""
 
     def geometry(self, shape: Shape) -> Geometry:
         """Return the sizes over an input of this shape. Raises ShapeError where the window doesn't fit."""

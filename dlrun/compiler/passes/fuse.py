@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dlrun.compiler.graph import Graph
+from dlrun.compiler.graph import Graph, Node
 from dlrun.layers.activation import FunctionLayer
+from dlrun.layers.conv_pool import ConvPool, can_pool
 from dlrun.losses.base import Loss
 
 
 def fuse_link(graph: Graph, loss: Loss | None) -> None:
-    """Take out a trailing softmax or sigmoid that the loss computes itself, from logits, in one pass."""
-    last = graph.output
-    if loss is not None and loss.link and isinstance(last.layer, FunctionLayer) and last.layer.function.type == loss.link and len(graph.nodes) > 1:  # fmt: skip
-        del graph.nodes[last.name]
+    """Take out a trailing softmax or sigmoid that the loss computes itself, from logits, in one pass.
+
+    A sigmoid may be followed by layers that only give its output another shape; they stay.
+    """
+    node = graph.output
+    while loss is not None and loss.link == "sigmoid" and node.layer.is_alias and node.inputs[0] in graph.nodes:
+        node = graph.nodes[node.inputs[0]]
+    if loss is None or not isinstance(node.layer, FunctionLayer) or node.layer.function.type != loss.link:
+        return
+    consumers = graph.consumers(node.name)
+    if len(graph.nodes) > 1 and len(consumers) <= 1:
+        for consumer in consumers:
+            consumer.inputs = node.inputs
+        del graph.nodes[node.name]
 
 
 def fuse_relu(graph: Graph) -> None:
@@ -21,3 +32,34 @@ def fuse_relu(graph: Graph) -> None:
             producer = graph.nodes.get(node.inputs[0])
             if producer and producer.layer.fuses_relu and len(graph.consumers(producer.name)) == 1:
                 producer.fused_relu = node.forward_elsewhere = True
+
+
+def fuse_pool(graph: Graph) -> None:
+    """Make one node of a convolution, its fused ReLU and the max pool after it, of which nobody else needs the parts.
+
+    The node has the convolution's name, and so do its variables.
+    """
+    for pool in list(graph.nodes.values()):
+        relu = _only_source(graph, pool)
+        source = _only_source(graph, relu) if relu and relu.forward_elsewhere else relu
+        if relu is None or source is None or pool is graph.output:
+            continue
+        if can_pool(source.layer, pool.layer, source.input_shapes[0]):
+            _replace(graph, source, relu, pool)
+
+
+def _only_source(graph: Graph, node: Node) -> Node | None:
+    """Return the node whose output this one takes, if nobody else does."""
+    source = graph.nodes.get(node.inputs[0])
+    return source if source and len(graph.consumers(source.name)) == 1 else None
+
+
+def _replace(graph: Graph, source: Node, relu: Node, pool: Node) -> None:
+    layer = ConvPool(
+        convolution=source.layer, pool=pool.layer, has_relu=relu is not source, trainable=source.layer.trainable
+    )
+    source.layer, source.output_shape, source.fused_relu = layer, pool.output_shape, False
+    for name in {relu.name, pool.name} - {source.name}:
+        del graph.nodes[name]
+    for node in graph.consumers(pool.name):
+        node.inputs = tuple(source.name if name == pool.name else name for name in node.inputs)
