@@ -18,6 +18,7 @@ from dlrun.layers.global_average_pool1d import GlobalAveragePool1D
 from dlrun.layers.global_average_pool2d import GlobalAveragePool2D
 from dlrun.layers.global_max_pool1d import GlobalMaxPool1D
 from dlrun.layers.global_max_pool2d import GlobalMaxPool2D
+from dlrun.layers.layer_normalization import LayerNormalization
 from dlrun.layers.max_pool1d import MaxPool1D
 from dlrun.layers.max_pool2d import MaxPool2D
 from dlrun.layers.spatial_dropout import SpatialDropout
@@ -45,6 +46,7 @@ LAYERS: Registry[Layer] = Registry(
         GlobalAveragePool2D,
         GlobalMaxPool1D,
         GlobalMaxPool2D,
+        LayerNormalization,
         MaxPool1D,
         MaxPool2D,
         SpatialDropout,
