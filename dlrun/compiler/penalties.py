@@ -13,7 +13,7 @@ from dlrun.plan import INDEX, Update
 def emit_penalties(builder: Builder, graph: Graph, collect: bool) -> None:
     """Emit the sum of the penalties on trained variables (float64, before the step's updates), if there are any.
 
-    It ends in buffer "penalty", and with `collect` in out/penalties[index] (float32), a number for each step.
+    It ends in buffer "penalty", and with `collect` in out/penalties[index] (real), a number for each step.
     """
     found = [
         (f"{node.name}/{variable.name}", variable.regularizer.penalty, prod(variable.shape))
@@ -36,5 +36,5 @@ def emit_penalties(builder: Builder, graph: Graph, collect: bool) -> None:
         total = after
     if found and collect:
         builder.phase, builder.node = "collect", "collect"
-        out = builder.buffer("out/penalties", 0, "data", "float32")
+        out = builder.buffer("out/penalties", 0, "data")
         builder.call(collect_penalty, partition="one", total=total, out=out, index=INDEX)

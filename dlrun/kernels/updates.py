@@ -18,7 +18,6 @@ from dlrun.kernels.lang import (
     Number,
     Out,
     OutDouble,
-    OutFloat,
     Size,
     Start,
     Thread,
@@ -143,22 +142,25 @@ def walk_weights(w: In, chain: Update, size: Size, thread: Thread, threads: Thre
 
 
 @kernel
-def add_sums(sums: InDouble, before: InDouble, total: OutDouble, count: Size):
+def add_sums(sums: InDouble, before: InDouble, total: OutDouble, count: Size, thread: Thread):
     """total[0] = before[0] + sums[0] + ... + sums[count - 1], in this order. Partition: one."""
-    result = before[0]
-    for i in range(count):
-        result += sums[i]
-    total[0] = result
+    if thread == 0:
+        result = before[0]
+        for i in range(count):
+            result += sums[i]
+        total[0] = result
 
 
 @kernel
-def norm_factor(squares: InDouble, factor: Out, limit: Number):
+def norm_factor(squares: InDouble, factor: Out, limit: Number, thread: Thread):
     """factor[0] = limit / max(sqrt(squares[0]), limit): what brings a norm to at most `limit`. Partition: one."""
-    norm = real(sqrt(squares[0]))
-    factor[0] = limit / select(norm > limit, norm, limit)
+    if thread == 0:
+        norm = real(sqrt(squares[0]))
+        factor[0] = limit / select(norm > limit, norm, limit)
 
 
 @kernel
-def collect_penalty(total: InDouble, out: OutFloat, index: Live):
-    """out[index] = total[0] as float32. Partition: one."""
-    out[index] = total[0]
+def collect_penalty(total: InDouble, out: Out, index: Live, thread: Thread):
+    """out[index] = total[0]. Partition: one."""
+    if thread == 0:
+        out[index] = real(total[0])

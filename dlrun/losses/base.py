@@ -80,13 +80,14 @@ class ElementwiseLoss(Loss):
 
 
 def check_numbers(loss: Loss, shape: tuple[int, ...], target: Feature) -> None:
-    """Raise ShapeError unless the target holds as many numbers as the network has outputs, in the same shape."""
+    """Raise ShapeError unless the target holds a number for each output, in the same shape, or one of both is flat."""
     if target.kind == "labels":
         raise ShapeError(
             f"{loss.type} needs numbers as its target, {target.name!r} holds classes",
             help="use loss: cross_entropy, or binary_cross_entropy for two classes",
         )
-    if shape == target.shape or (prod(shape) == 1 and prod(target.shape) == 1):
+    flat = len(shape) == 1 or len(target.shape) == 1
+    if shape == target.shape or (prod(shape) == prod(target.shape) and flat):
         return
     raise ShapeError(
         f"the target {target.name!r} has shape {target.shape}, the network's output has shape {shape}",

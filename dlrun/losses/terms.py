@@ -27,7 +27,7 @@ def same(y):  # type: ignore[no-untyped-def]
 
 
 @helper
-def elementwise_loss(term, slope, link, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads):  # type: ignore[no-untyped-def]  # fmt: skip # noqa: E501
+def elementwise_loss(term, slope, link, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads):  # type: ignore[no-untyped-def]  # fmt: skip
     """losses[r] = weights[r] * mean_i term(y[r, i], t[r, i]), dy = weights[r] * slope(y, t) / (size * rows).
 
     `term` and `slope` (its derivative by y) are helpers f(y, t, parameter); p = link(y), a helper too.

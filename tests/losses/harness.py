@@ -59,7 +59,7 @@ def run_predictions(loss, outputs, precision="float64", threads=2):
     signature = Signature({"x": Feature("x", outputs.shape[1:], "float64")}, {})
     model = Model([Flatten()], [("model", "layers", 0)], signature, loss)
     plan = compile_plan(model, Goal(loss=False), UpdateRule(), precision, len(outputs), threads, 0)
-    out = np.zeros(outputs.shape, np.float32)
+    out = np.zeros(outputs.shape, precision)
     data = {
         "data/inputs/x": np.ascontiguousarray(outputs, np.float64),
         "order": np.arange(len(outputs)),
