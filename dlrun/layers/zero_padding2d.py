@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
     from dlrun.kernels.lang import Kernel
 
-Sides = tuple[NonNegativeInt, NonNegativeInt]
+Sides = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt]
 
 
 class ZeroPadding2D(Layer):
     """Puts rows and columns of zeros around images (height, width, channels)."""
 
     type: Literal["zero_padding2d"] = "zero_padding2d"
-    padding: NonNegativeInt | Sides | tuple[Sides, Sides] = 1
-    """As many rows and columns on every side; or [rows above and below, columns left and right];
-    or [[above, below], [left, right]]."""
+    padding: NonNegativeInt | tuple[Sides, Sides] = 1
+    """As many rows and columns on every side; or [rows, columns]; or [[above, below], [left, right]]."""
 
     reads_output: ClassVar[bool] = False
 
