@@ -2,10 +2,12 @@
 
 from dlrun.activations import ACTIVATIONS
 from dlrun.layers.activation import ACTIVATION_LAYERS, ActivationLayer
+from dlrun.layers.add import Add, Average, Subtract
 from dlrun.layers.average_pool1d import AveragePool1D
 from dlrun.layers.average_pool2d import AveragePool2D
 from dlrun.layers.base import Layer as Layer
 from dlrun.layers.batch_normalization import BatchNormalization
+from dlrun.layers.concatenate import Concatenate
 from dlrun.layers.conv1d import Conv1D
 from dlrun.layers.conv2d import Conv2D
 from dlrun.layers.conv2d_transpose import Conv2DTranspose
@@ -21,6 +23,10 @@ from dlrun.layers.global_max_pool2d import GlobalMaxPool2D
 from dlrun.layers.layer_normalization import LayerNormalization
 from dlrun.layers.max_pool1d import MaxPool1D
 from dlrun.layers.max_pool2d import MaxPool2D
+from dlrun.layers.maximum import Maximum, Minimum
+from dlrun.layers.multiply import Multiply
+from dlrun.layers.permute import Permute
+from dlrun.layers.reshape import Reshape
 from dlrun.layers.spatial_dropout import SpatialDropout
 from dlrun.layers.up_sampling2d import UpSampling2D
 from dlrun.layers.zero_padding2d import ZeroPadding2D
@@ -31,9 +37,12 @@ LAYERS: Registry[Layer] = Registry(
     (
         *ACTIVATION_LAYERS,
         ActivationLayer,
+        Add,
+        Average,
         AveragePool1D,
         AveragePool2D,
         BatchNormalization,
+        Concatenate,
         Conv1D,
         Conv2D,
         Conv2DTranspose,
@@ -49,7 +58,13 @@ LAYERS: Registry[Layer] = Registry(
         LayerNormalization,
         MaxPool1D,
         MaxPool2D,
+        Maximum,
+        Minimum,
+        Multiply,
+        Permute,
+        Reshape,
         SpatialDropout,
+        Subtract,
         UpSampling2D,
         ZeroPadding2D,
     ),

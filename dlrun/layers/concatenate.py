@@ -1,0 +1,92 @@
+"""Inputs side by side."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from dlrun.errors import ShapeError
+from dlrun.kernels.lang import In, InOut, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, shift
+from dlrun.layers.base import Layer, Shape, shape_text
+
+if TYPE_CHECKING:
+    from dlrun.compiler.emitter import Emitter
+
+
+class Concatenate(Layer):
+    """Joins two or more inputs along an axis; their other extents must agree."""
+
+    type: Literal["concatenate"] = "concatenate"
+    axis: int = -1
+    """The axis, as in Keras: 1 is a sample's first (0 is the batch's), -1 the last."""
+
+    number_of_inputs: ClassVar[tuple[int, int | None]] = (2, None)
+    reads_output: ClassVar[bool] = False
+
+    def _place(self, rank: int) -> int:
+        """Return the axis within a sample's shape."""
+        if self.axis == 0 or not -rank <= self.axis <= rank:
+            choices = f"1 to {rank}, or -1 to -{rank}" if rank > 1 else "1 or -1"
+            raise ShapeError(f"axis must be {choices}, got {self.axis}", "axis", "axis 0 is the batch, as in Keras")
+        return self.axis - 1 if self.axis > 0 else self.axis + rank
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        """Return the inputs' shape with the extents along the axis added up."""
+        if any(len(shape) == 0 for shape in inputs):
+            raise ShapeError("concatenate needs inputs with an axis, got single numbers")
+        place = self._place(len(inputs[0]))
+        rests = {(*shape[:place], *shape[place + 1 :]) for shape in inputs if len(shape) == len(inputs[0])}
+        if len(rests) != 1 or any(len(shape) != len(inputs[0]) for shape in inputs):
+            shapes = ", ".join(map(shape_text, inputs))
+            raise ShapeError(f"concatenate needs inputs that agree in all but axis {self.axis}, got {shapes}")
+        return (*inputs[0][:place], sum(shape[place] for shape in inputs), *inputs[0][place + 1 :])
+
+    def _parts(self, emit: Emitter) -> list[dict[str, Any]]:
+        """Return for each input how its runs of entries lie in the output."""
+        place = self._place(len(emit.output_shape))
+        runs, width = prod(emit.output_shape[:place]), prod(emit.output_shape[place:])
+        parts, start = [], 0
+        for shape in emit.input_shapes:
+            size = prod(shape[place:])
+            parts.append({"rows": emit.rows, "runs": runs, "size": size, "start": start, "width": width})
+            start += size
+        return parts
+
+    def forward(self, emit: Emitter) -> None:
+        """Emit a copy of each input into its part of the output."""
+        for index, (x, part) in enumerate(zip(emit.inputs, self._parts(emit), strict=True)):
+            emit.call(put_first_part if index == 0 else put_part, x=x, y=emit.output, **part)
+
+    def backward(self, emit: Emitter) -> None:
+        """Emit a copy of each input's part of the gradient."""
+        for index, part in enumerate(self._parts(emit)):
+            dx = emit.input_gradient(index)
+            if dx is not None:
+                emit.call(take_part, y=emit.output_gradient, x=dx, **part)
+
+
+@kernel
+def put_first_part(x: In, y: Out, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+    """y[r, start + i] = x[r, i]: what `put_part` does, into a y that holds nothing yet. Partition: samples."""
+    for r in range(first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs):
+        x_here, y_here = shift(x, r * size), shift(y, r * width + start)
+        for i in range(size):
+            y_here[i] = x_here[i]
+
+
+@kernel
+def put_part(x: In, y: InOut, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+    """y[r, start + i] = x[r, i]. Shapes: x (rows * runs, size), y (rows * runs, width). Partition: samples."""
+    for r in range(first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs):
+        x_here, y_here = shift(x, r * size), shift(y, r * width + start)
+        for i in range(size):
+            y_here[i] = x_here[i]
+
+
+@kernel
+def take_part(y: In, x: Out, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+    """x[r, i] = y[r, start + i]. Shapes: x (rows * runs, size), y (rows * runs, width). Partition: samples."""
+    for r in range(first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs):
+        x_here, y_here = shift(x, r * size), shift(y, r * width + start)
+        for i in range(size):
+            x_here[i] = y_here[i]
