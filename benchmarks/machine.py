@@ -1,0 +1,50 @@
+"""The machine that is measured: its name, its versions, and its own ceiling in matrix products."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.processes import ROOT, environment
+from dlrun.runs.environment import cpu_name, versions
+
+PRODUCT = """
+import json, os, time
+import numpy as np
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{threads}])
+a = np.random.default_rng(0).standard_normal(({size}, {size}), dtype=np.float32)
+b, c, best = a.T.copy(), np.empty_like(a), 0.0
+for _ in range({repeats}):
+    began = time.perf_counter()
+    np.matmul(a, b, out=c)
+    best = max(best, 2 * {size} ** 3 / (time.perf_counter() - began))
+print(json.dumps(best))
+"""
+
+
+def describe() -> dict[str, Any]:
+    """Return what a reader needs to judge the figures by."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load before": load,
+        "versions": versions(),
+    }
+
+
+def product_ceiling(threads: int, size: int = 1536, repeats: int = 12) -> float:
+    """Return the best FLOP/s of a product of two large float32 matrices by NumPy's BLAS on so many cores."""
+    source = PRODUCT.format(threads=threads, size=size, repeats=repeats)
+    done = subprocess.run(
+        [sys.executable, "-c", source], env=environment(threads), cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return float(json.loads(done.stdout))
