@@ -14,7 +14,8 @@ from dlrun.kernels.store import load_kernels
 def call_kernel(kernel: Kernel, precision: Precision = "float32", **arguments: Any) -> None:
     """Call a kernel on one thread.
 
-    Its arguments: arrays for pointers (and Scratch), whole numbers for Size and Live, floats for Number.
+    Its arguments: arrays for pointers (and Scratch), whole numbers for Size and Live, floats for Number; for an update
+    kernel also `gradient` (an array), `start` and `count`.
     """
     function = ENTRY(load_kernels([kernel], precision)[kernel])
     block = np.zeros(2 * len(arguments) + 1, np.int64)
@@ -32,5 +33,8 @@ def call_kernel(kernel: Kernel, precision: Precision = "float32", **arguments: A
             block[slot] = value.ctypes.data
         else:
             block[slot] = np.array(value).astype(np.int64)
+    implicit = (0, 1, 0)
+    if "gradient" in kernel.parameters and kernel.parameters["gradient"].name == "Gradient":
+        implicit = arguments["gradient"].ctypes.data, arguments["start"], arguments["count"]
     result = np.zeros(2, np.int64)
-    assert function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, 0, 1, 0) == 0
+    assert function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, *implicit) == 0
