@@ -3,7 +3,7 @@
 from dlrun.registry import Registry
 from dlrun.regularizers.base import Constraint, Regularizer
 from dlrun.regularizers.constraints import MaxNorm, MinMaxNorm, NonNegative, UnitNorm
-from dlrun.regularizers.penalties import L1, L2, L1L2
+from dlrun.regularizers.penalties import L1, L1L2, L2
 
 __all__ = ["CONSTRAINTS", "REGULARIZERS", "Constraint", "Regularizer"]
 

@@ -28,7 +28,7 @@ PENALTIES = {
 
 def train(precision="float64", threads=2, **options):
     sgd = OPTIMIZERS["sgd"](learning_rate=RATE)
-    weights = Trainer(sgd, START, GRADIENTS, precision, threads, **{name: options for name in SHAPES}).run(3)
+    weights = Trainer(sgd, START, GRADIENTS, precision, threads, **dict.fromkeys(SHAPES, options)).run(3)
     return {name: weights[name].reshape(shape) for name, shape in SHAPES.items()}
 
 
