@@ -47,6 +47,8 @@ def select(config: DataConfig, outline: Mapping[str, Column | None], default_tar
             problems.append(_unknown_column(name, tuple(outline), path))
     used = {name for chosen in targets.values() for name in chosen.columns}
     used |= {name for name in (config.sample_weights, config.split.sort_by) if name is not None}
+    if shared and default_target is not None:  # an autoencoder's input shall not hold the labels
+        used.add(default_target)
     inputs = _inputs(config, outline, used, problems)
     for name, origin in shared.items():
         if origin not in inputs and not problems:

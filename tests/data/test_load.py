@@ -211,3 +211,8 @@ def test_catalog(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         catalog.fetch("cifar10")
     with pytest.raises(UsageError, match="no data set 'mnst'"):
         catalog.show("mnst")
+
+
+def test_an_autoencoder_does_not_see_the_labels() -> None:
+    config = data_config(source="digits", target={"input": "image"})
+    assert list(probe(config, 0).inputs) == ["image"]
