@@ -10,6 +10,8 @@ from dlrun.data.signature import Feature, Signature
 from dlrun.executor.executor import Executor
 from tests.parity.torch_twin import Twin, torch_loss, torch_optimizer
 
+torch.set_num_threads(1)  # beside other work, its threads wait for each other more than they compute
+
 
 class Run:
     """Layers, loss and optimizer over inputs (rows, ...) and targets, with weights drawn from a seed."""
@@ -61,9 +63,9 @@ class Run:
         return np.array(losses)
 
     def train_torch(self, count):
-        """The losses of PyTorch's steps, and the weights they led to by name."""
+        """The losses of PyTorch's steps, and the trained weights they led to, by name."""
         twin = Twin(self.model.graph(), self.weights, self.loss)
-        optimizer = torch_optimizer(self.optimizer, twin.parameters)
+        optimizer = torch_optimizer(self.optimizer, twin.parameters.values())
         inputs, targets = torch.tensor(self.inputs), torch.tensor(np.asarray(self.targets))
         losses = []
         for first, rows in self.steps(count):
@@ -73,4 +75,4 @@ class Run:
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        return np.array(losses), {name: tensor.detach().numpy() for name, tensor in twin.weights.items()}
+        return np.array(losses), {name: tensor.detach().numpy() for name, tensor in twin.parameters.items()}

@@ -95,7 +95,7 @@ class Twin:
         self.graph, self.loss = graph, loss
         trained = {f"{n.name}/{v.name}" for n in graph.nodes.values() for v in n.variables if v.trainable}
         self.weights = {name: torch.tensor(array, requires_grad=name in trained) for name, array in weights.items()}
-        self.parameters = [self.weights[name] for name in weights if name in trained]
+        self.parameters = {name: self.weights[name] for name in weights if name in trained}
 
     def is_last(self, node):
         """Whether nothing follows but other shapes."""
@@ -127,6 +127,8 @@ def torch_loss(loss, outputs, targets):
     targets = targets.reshape(outputs.shape).to(outputs.dtype)
     if loss.type == "binary_cross_entropy":
         return F.binary_cross_entropy_with_logits(outputs, targets)
+    if loss.type == "huber":
+        return F.huber_loss(outputs, targets, delta=loss.delta)
     return {"mse": F.mse_loss, "mae": F.l1_loss}[loss.type](outputs, targets)
 
 

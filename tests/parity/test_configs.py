@@ -1,0 +1,43 @@
+"""The networks of the shipped configs follow PyTorch's, with each config's own loss and optimizer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is what training is compared with")
+
+from dlrun.config.load import load_config
+from tests.parity.run import Run
+from tests.parity.test_parity import STEPS, TOLERANCE, images
+from tests.parity.torch_twin import NOISE
+
+BATCH = 4
+SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "digits": (8, 8, 1), "iris": (4,)}
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def run_of(path, precision):
+    """The config's network without what draws random numbers, which PyTorch does in its own way."""
+    config = load_config(path, ["data.augment=[]"]).config
+    source = config.data.source.type
+    if source not in SHAPES:
+        pytest.skip(f"the shapes of {source} data aren't known without the data")
+    layers = [layer for layer in config.model.layers if layer.type not in NOISE]
+    classes = 3 if source == "iris" else 10
+    pictures, labels = images(6 * BATCH + 3, *SHAPES[source], classes=classes)
+    targets, classes = (labels, classes) if config.loss.type == "cross_entropy" else (pictures, 0)
+    return Run(layers, config.loss, config.optimizer, pictures, targets, classes, precision, BATCH)
+
+
+def tolerance(run, precision):
+    """Batch normalisation magnifies rounding: in float32 PyTorch's own losses are up to 1e-2 from its float64 ones."""
+    normalised = any(layer.type == "batch_normalization" for layer in run.model.layers)
+    return 5e-2 if normalised and precision == "float32" else TOLERANCE[precision]
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_fifty_steps(path, precision):
+    run = run_of(path, precision)
+    np.testing.assert_allclose(run.train(STEPS), run.train_torch(STEPS)[0], rtol=tolerance(run, precision))
