@@ -13,7 +13,8 @@ from dlrun.layers.convolution import (
     Convolution,
     bias_of,
     check_dilation,
-    emit_bias_gradient,
+    emit_bias_partials,
+    emit_combination,
     emit_forward,
     emit_input_gradient,
     emit_weight_gradient,
@@ -92,6 +93,7 @@ class Conv2DTranspose(Convolution):
         geometry, dy, dx = self.geometry(emit.input_shapes[0]), emit.output_gradient, emit.input_gradient()
         if dx is not None:
             emit_forward(emit, geometry, dy, dx, emit.zeros(geometry.filters), NO_LIMIT)
+        bias = emit_bias_partials(emit, self, dy)
         emit_weight_gradient(emit, geometry, dy, emit.input)
-        if self.use_bias:
-            emit_bias_gradient(emit, dy)
+        if bias is not None:
+            emit_combination(emit, *bias)
