@@ -1,0 +1,19 @@
+"""docs/config.md names every field of the sections that a config has."""
+
+import pytest
+
+from dlrun.config.run_config import InitializeFrom, ModelConfig, RunConfig
+from dlrun.config.training_config import BestCheckpoint, CheckpointsConfig, EarlyStopping, TrainingConfig
+from dlrun.data.config import DataConfig, InputConfig, SplitConfig, TargetConfig
+from tests.repository.documents import ROOT
+
+SECTIONS = [
+    RunConfig, ModelConfig, InitializeFrom, DataConfig, InputConfig, TargetConfig, SplitConfig, TrainingConfig,
+    EarlyStopping, CheckpointsConfig, BestCheckpoint,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_every_field_is_named(section):
+    text = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    assert [name for name in section.model_fields if name not in text] == []
