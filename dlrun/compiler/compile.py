@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dlrun.compiler.augment_calls import augmentation_problems
 from dlrun.compiler.graph import Graph, build_graph
 from dlrun.compiler.lower import Goal, Lowering
 from dlrun.compiler.passes.barriers import set_barriers
@@ -33,7 +34,13 @@ class Model:
 
     def graph(self) -> Graph:
         """Return a new graph. Raises ConfigError with every shape problem at its place."""
-        graph = build_graph(self.layers, self.paths, self.signature)
+        problems = [*augmentation_problems(self.augment, self.signature)]
+        try:
+            graph = build_graph(self.layers, self.paths, self.signature)
+        except ConfigError as error:
+            raise ConfigError([*problems, *error.problems]) from error
+        if problems:
+            raise ConfigError(problems)
         if not self.signature.targets:
             return graph
         try:
@@ -50,7 +57,7 @@ def compile_plan(model: Model, goal: Goal, updates: UpdateRule, precision: Preci
     fuse_link(graph, model.loss)
     fuse_relu(graph)
     fuse_pool(graph)
-    plan = Lowering(graph, model.signature, model.loss, updates, goal, precision, batch, seed).run()
+    plan = Lowering(graph, model.signature, model.loss, updates, goal, precision, batch, seed, model.augment).run()
     place(plan, keep=goal.keep)
     verify(plan)
     set_barriers(plan, threads)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from dlrun.compiler.augment_calls import emit_augmentations
 from dlrun.compiler.data_calls import emit_inputs, emit_targets, emit_weights
 from dlrun.compiler.emitter import Builder, Emitter, LossEmitter, OutputEmitter
 from dlrun.compiler.graph import Graph, Node
 from dlrun.compiler.penalties import emit_penalties
 from dlrun.plan import FIRST, ROWS, Buffer, Plan, Update
 from dlrun.compiler.updates import UpdateRule
+from dlrun.data.augment.base import Augmentation
 from dlrun.data.signature import Signature
 from dlrun.kernels.elementwise import accumulate, check_losses, copy
 from dlrun.kernels.gather import collect
@@ -39,8 +42,9 @@ class Goal:
 class Lowering:
     """Walks the graph forward and back, and gives every value and gradient its buffer."""
 
-    def __init__(self, graph: Graph, signature: Signature, loss: Loss | None, updates: UpdateRule, goal: Goal, precision: Precision, batch: int, seed: int) -> None:  # fmt: skip
+    def __init__(self, graph: Graph, signature: Signature, loss: Loss | None, updates: UpdateRule, goal: Goal, precision: Precision, batch: int, seed: int, augment: Sequence[Augmentation] = ()) -> None:  # fmt: skip
         self.graph, self.signature, self.loss, self.updates, self.goal = graph, signature, loss, updates, goal
+        self.augment = augment if goal.training else ()
         self.plan = Plan(precision, batch, [], {})
         self.builder = Builder(self.plan, seed)
         self.values: dict[str, Buffer] = {}
@@ -53,6 +57,7 @@ class Lowering:
         self._enter("data", "data")
         for name, feature in self.signature.inputs.items():
             self.values[name] = emit_inputs(self.builder, feature)
+            emit_augmentations(self.builder, feature, self.values[name], self.augment)
         self._forward()
         if self.loss is not None and self.goal.loss:
             self._loss()

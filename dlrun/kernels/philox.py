@@ -13,13 +13,19 @@ float32 takes the upper 24 bits of an entry's word, float64 all 32 of them: so b
 Measured, AVX2, float32: 0.8 ns a number; as a loop over scalars, which LLVM doesn't vectorise, 3.5 ns.
 """
 
-from dlrun.kernels.lang import Primitive, helper
+from dlrun.kernels.lang import Primitive, helper, real
 
 UNIFORMS = 32
 """Numbers that uniform_block writes."""
 
 uniform_block = Primitive("dlrun.kernels.philox_vectors:uniform_block")
 """uniform_block(u, key, step, row, block): write the 32 numbers of a block of a sample's entries to u, in [0, 1)."""
+
+
+@helper
+def whole(u, count):  # type: ignore[no-untyped-def]
+    """Return a whole number of 0 .. count - 1 from a uniform number."""
+    return min(int(u * real(count)), count - 1)
 
 
 @helper

@@ -20,23 +20,18 @@ from dlrun.kernels.lang import (
     Thread,
     Threads,
     first_of,
-    helper,
     kernel,
     last_of,
     real,
     select,
     shift,
 )
-from dlrun.kernels.philox import UNIFORMS, uniform_block
+from dlrun.kernels.noise import DRAWS, draw_entries
 from dlrun.layers.noise import Noise
 from dlrun.plan import ScratchSize
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
-
-DRAWS = 1024
-"""Random numbers made at a time: they stay in L1 until they are used."""
-
 
 class Dropout(Noise):
     """Sets a share of the entries to zero in training, others to x / (1 - rate); does nothing in inference.
@@ -76,13 +71,6 @@ class Dropout(Noise):
                 dropout_backward, kept=emit.saved("kept", size, "uint8"), dy=emit.output_gradient, dx=dx,
                 scale=1 / (1 - self.rate), rows=emit.rows, size=size,
             )  # fmt: skip
-
-
-@helper
-def draw_entries(u, key, step, row, first, count):  # type: ignore[no-untyped-def]
-    """Write the draws of a sample's entries [first, first + count) to u, whole blocks of them; 32 divides `first`."""
-    for i in range(0, count, UNIFORMS):
-        uniform_block(shift(u, i), key, step, row, (first + i) // UNIFORMS)
 
 
 @kernel

@@ -8,23 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from dlrun.kernels.elementwise import copy
-from dlrun.kernels.entries import get, put
-from dlrun.kernels.lang import (
-    In,
-    Live,
-    Number,
-    Out,
-    Scratch,
-    Size,
-    Thread,
-    Threads,
-    first_of,
-    kernel,
-    last_of,
-    shift,
-)
-from dlrun.kernels.math import normal_quantile
-from dlrun.layers.dropout import DRAWS, draw_entries
+from dlrun.kernels.noise import DRAWS, add_noise
 from dlrun.layers.noise import Noise
 from dlrun.plan import ScratchSize
 
@@ -50,7 +34,7 @@ class GaussianNoise(Noise):
     def forward(self, emit: Emitter) -> None:
         """Emit the draw and the sum."""
         emit.call(
-            gaussian_noise_forward, x=emit.input, y=emit.output, key=self.key(emit), stddev=self.stddev,
+            add_noise, x=emit.input, y=emit.output, key=self.key(emit), stddev=self.stddev,
             scratch=ScratchSize(DRAWS), step=emit.step, rows=emit.rows, size=prod(emit.output_shape),
         )  # fmt: skip
 
@@ -59,18 +43,3 @@ class GaussianNoise(Noise):
         dx = emit.input_gradient()
         if dx is not None and dx is not emit.output_gradient:
             emit.call(copy, x=emit.output_gradient, y=dx, rows=emit.rows, size=prod(emit.output_shape))
-
-
-@kernel
-def gaussian_noise_forward(x: In, y: Out, key: Size, stddev: Number, scratch: Scratch, step: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
-    """y = x + stddev * z, with z normal by (key, step, row, entry).
-
-    Shapes: x, y (rows, size). y may be x. Partition: samples.
-    """
-    for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
-        for first in range(0, size, DRAWS):
-            count = min(DRAWS, size - first)
-            draw_entries(scratch, key, step, n, first, count)
-            x_here, y_here = shift(x, n * size + first), shift(y, n * size + first)
-            for i in range(count):
-                put(y_here, i, get(x_here, i) + stddev * normal_quantile(get(scratch, i)))
