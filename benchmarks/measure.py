@@ -14,7 +14,7 @@ from benchmarks.contender import CACHE_VARIABLES, CONTENDERS, Job
 from benchmarks.data import overrides, write_images
 from benchmarks.network import read_config
 from benchmarks.processes import Worker, command_seconds
-from dlrun.training.run import compile_only
+from dlrun.training.fit import compile_only
 
 PAUSE = 0.3
 """Seconds between turns, in which the last contender's threads stop spinning."""
