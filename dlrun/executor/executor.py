@@ -167,10 +167,18 @@ class Executor:
         self._blocks.append(block)
         return block
 
+    def _data_address(self, buffer: Buffer) -> int:
+        """Return where a data buffer's array stands; an array of another dtype would be read as garbage."""
+        array = self.data[buffer.name]
+        expected = self.plan.precision if buffer.dtype == "real" else buffer.dtype
+        if array.dtype != expected or not array.flags.c_contiguous:
+            raise TypeError(f"{buffer.name} must be a C-contiguous array of {expected}, got {array.dtype}")
+        return int(array.ctypes.data)
+
     def _word(self, value: Argument) -> int:
         if isinstance(value, Buffer):
             if value.region == "data":
-                return int(self.data[value.name].ctypes.data)
+                return self._data_address(value)
             return int(self.arenas[value.region].ctypes.data) + value.offset
         if isinstance(value, LiveValue):
             return int(self._live.ctypes.data) + 8 * value.word
