@@ -10,7 +10,8 @@ from benchmarks.data import overrides
 from benchmarks.network import read_config
 from dlrun.data.load import load
 from dlrun.data.random import permutation
-from dlrun.training.session import Session, step_table
+from dlrun.training.session import Session
+from dlrun.training.steps import step_table
 
 
 class Dlrun(Contender):

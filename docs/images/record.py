@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dlrun.cli.progress import PlainDisplay
 from dlrun.config.load import load_config
-from dlrun.training.run import create_run, train, validate
+from dlrun.training.run import create_run, train
 
 PICTURE = Path(__file__).with_name("run.svg")
 DEFAULT = ["configs/mnist_cnn.yaml", "training.epochs=3"]
@@ -38,7 +38,6 @@ def main() -> None:
     command = ["dlrun", "train", config, *overrides]
     console = Console(record=True, width=140, highlight=False)
     loaded = load_config(Path(config), overrides)
-    validate(loaded)
     with tempfile.TemporaryDirectory() as folder:
         run = create_run(loaded, command, Path(folder))
         console.print(Text("$ " + " ".join(command), style="bold"))
