@@ -57,7 +57,7 @@ def main() -> int:
                 say(f"{config}, batch {batch}")
                 comparisons.append(compare(config, batch, options.threads, names, effort, say))
                 if not options.json:
-                    print(comparison_text(comparisons[-1], ceilings[options.threads]), flush=True)
+                    print(comparison_text(comparisons[-1]), flush=True)
     except (ValueError, Unsupported, DlrunError) as error:
         say(f"error: {error}")
         return 2

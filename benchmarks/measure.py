@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.contender import CACHE_VARIABLES, CONTENDERS, Job
 from benchmarks.data import overrides, write_images
+from benchmarks.machine import product_ceiling
 from benchmarks.network import read_config
 from benchmarks.processes import Worker, command_seconds
 from dlrun.training.fit import compile_only
@@ -50,6 +51,7 @@ class Comparison:
     threads: int
     data: str
     flops_per_sample: float
+    ceiling: float
     figures: list[Figures]
 
 
@@ -74,10 +76,10 @@ def compare(config: str, batch: int, threads: int, names: Sequence[str], effort:
             for entry in figures:
                 say(f"  start of {entry.contender}")
                 measure_start(entry, job, Path(folder))
-        measure_speed([entry for entry in figures if entry.skipped is None], job, effort, say)
+        ceiling = measure_speed([entry for entry in figures if entry.skipped is None], job, effort, say)
         _, plan = compile_only(read_config(config, overrides(file, batch, threads)))
     flops = sum(call.flops for call in plan.calls) / plan.batch
-    return Comparison(config, batch, threads, what, flops, figures)
+    return Comparison(config, batch, threads, what, flops, ceiling, figures)
 
 
 def measure_start(figures: Figures, job: Job, folder: Path) -> None:
@@ -101,8 +103,12 @@ def _measure_command(figures: Figures, job: Job, folder: Path) -> None:
     figures.command_warm_seconds = command_seconds(job.config, job, changes, folder / "runs", extra)
 
 
-def measure_speed(figures: Sequence[Figures], job: Job, effort: Effort, say: Say) -> None:
-    """Ask all contenders in turns; each waits, without work, while another is measured."""
+def measure_speed(figures: Sequence[Figures], job: Job, effort: Effort, say: Say) -> float:
+    """Ask all contenders in turns; each waits, without work, while another is measured.
+
+    Returns the machine's ceiling (FLOP/s), the best of the rounds: whoever else uses the machine lowers it too.
+    """
+    ceilings = [0.0]
     with ExitStack() as stack:
         ready: list[tuple[Figures, Worker]] = []
         for entry in figures:
@@ -113,10 +119,12 @@ def measure_speed(figures: Sequence[Figures], job: Job, effort: Effort, say: Say
                 ready.append((entry, worker))
         for number in range(effort.rounds):
             say(f"  round {number + 1} of {effort.rounds}")
+            ceilings.append(product_ceiling(job.threads))
             for entry, worker in ready:
                 time.sleep(PAUSE)
                 speed, entry.peak_bytes = worker.measure(effort.seconds)
                 entry.speeds.append(speed)
+    return max(ceilings)
 
 
 def known(names: Sequence[str]) -> list[str]:

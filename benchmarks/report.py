@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.measure import Comparison, Figures
+from benchmarks.tables import table
 
 COLUMNS = (
     "contender",
@@ -22,24 +23,16 @@ COLUMNS = (
 )
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table, its columns aligned; the first row is the head."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
-
-
-def comparison_text(comparison: Comparison, ceiling: float) -> str:
+def comparison_text(comparison: Comparison) -> str:
     """Return a network's section: its table, who was left out, and dlrun's own command."""
     own = next((f for f in comparison.figures if f.contender == "dlrun" and f.speeds), None)
     measured = sorted((f for f in comparison.figures if f.speeds), key=lambda f: -f.speed)
-    rows = [COLUMNS, *(_row(figures, own, comparison, ceiling) for figures in measured)]
+    rows = [COLUMNS, *(_row(figures, own, comparison) for figures in measured)]
     lines = [
         f"### {comparison.config}, batch {comparison.batch}, {comparison.threads} threads",
         "",
-        f"{comparison.flops_per_sample / 1e6:.2f} MFLOP for each sample, forward and backward; {comparison.data}.",
+        f"{comparison.flops_per_sample / 1e6:.2f} MFLOP for each sample, forward and backward; {comparison.data}; "
+        f"ceiling {comparison.ceiling / 1e9:.0f} GFLOP/s.",
         "",
         table(rows),
         "",
@@ -53,7 +46,7 @@ def comparison_text(comparison: Comparison, ceiling: float) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _row(figures: Figures, own: Figures | None, comparison: Comparison, ceiling: float) -> tuple[str, ...]:
+def _row(figures: Figures, own: Figures | None, comparison: Comparison) -> tuple[str, ...]:
     rate = figures.speed * comparison.flops_per_sample
     if own is None:
         ratio = ""
@@ -67,7 +60,7 @@ def _row(figures: Figures, own: Figures | None, comparison: Comparison, ceiling:
         f"{min(figures.speeds):,.0f} - {max(figures.speeds):,.0f}",
         ratio,
         f"{rate / 1e9:.1f}",
-        f"{rate / ceiling:.0%}",
+        f"{rate / comparison.ceiling:.0%}",
         _seconds(figures.cold_seconds),
         _seconds(figures.warm_seconds),
         f"{figures.peak_bytes / 1e6:,.0f} MB",
