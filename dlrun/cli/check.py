@@ -27,11 +27,11 @@ def check(
     """
     from dlrun.cli.output import print_json, print_table
     from dlrun.config.load import load_config
-    from dlrun.training import run as training
+    from dlrun.training import fit
     from dlrun.training.check import check_network
 
     loaded = load_config(config, overrides or [])
-    training.validate(loaded)
+    fit.validate(loaded)
     report = check_network(loaded)
     if json:
         print_json(report.to_json())

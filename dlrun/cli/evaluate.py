@@ -20,7 +20,9 @@ def evaluate(
     run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
     file: Annotated[Path | None, typer.Argument(help="Another data file (or folder) than the run's own.")] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    checkpoint: Annotated[str | None, typer.Option(help="best or last; best where the run restores its best weights, else last.")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="best or last; best where the run restores its best weights, else last.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     runs: RunsFolder = Path("runs"),
 ) -> None:
@@ -42,5 +44,7 @@ def evaluate(
     for note in [*result["notes"], *notes]:
         sys.stderr.write(f"NOTE: {note}\n")
     sys.stdout.write(f"{found.path}: {result['rows']:,} rows of {result['data']}, checkpoint {result['checkpoint']}\n")
-    rows = [{"metric": name, "value": value} for name, value in result["metrics"].items() if not isinstance(value, list)]
+    rows = [
+        {"metric": name, "value": value} for name, value in result["metrics"].items() if not isinstance(value, list)
+    ]
     print_table(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -17,6 +18,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Failures of an output that was sent into a file on a full disk."""
+
 for module in (train, validate, plan, evaluate, predict, resume, check, schema):
     module.register(app)
 runs.register(app)
@@ -25,7 +29,9 @@ catalog.register(app)
 
 
 @app.callback(invoke_without_command=True)
-def options(version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True)) -> None:
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
     """Train neural networks described in YAML, fast, on a CPU."""
     if version:
         from dlrun import __version__
@@ -39,19 +45,35 @@ def main() -> None:
     from dlrun.errors import DlrunError
 
     try:
-        app()
+        try:
+            app()
+        finally:
+            finish_output()
     except DlrunError as error:
         from dlrun.cli.output import show_error
 
         show_error(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        sys.stderr.write(f"error: can't write the output: {error.strerror}\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of a pipe (less, head) went away: that's its right.
-        sys.stderr.close()
-        sys.exit(0)
+
+
+def finish_output() -> None:
+    """Hand the last of the output over, if there still is a reader. Raises: OSError on a full disk."""
+    from dlrun.cli.output import mute
+
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        mute()
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlrun.errors import DlrunError
+from dlrun.errors import DlrunError, Interrupted
 
 
 def terminal_width() -> int:
@@ -16,6 +17,25 @@ def terminal_width() -> int:
     import shutil
 
     return shutil.get_terminal_size((100, 24)).columns
+
+
+def say(text: str) -> None:
+    """Print a line at once; in silence once nobody reads any more (see `mute`)."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError:
+        mute()
+
+
+def mute() -> None:
+    """Send standard output nowhere from now on: the reader of a pipe (head, less) went away, or the terminal.
+
+    A training goes on then, as it does when nobody looks; its log is in train.log.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def show_error(error: DlrunError) -> None:
@@ -29,7 +49,8 @@ def show_error(error: DlrunError) -> None:
         for problem in problems:
             sys.stderr.write(f"error: {problem.message}\n" + (f"  help: {problem.help}\n" if problem.help else ""))
         return
-    sys.stderr.write(f"error: {error.message}\n")
+    title = "" if isinstance(error, Interrupted) else "error: "
+    sys.stderr.write(f"{title}{error.message}\n")
     if error.help:
         sys.stderr.write(f"  help: {error.help}\n")
 
@@ -64,7 +85,9 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str | None = None) -> None:
+def print_table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str | None = None
+) -> None:
     """Print rows as a table: rich on a terminal, aligned plain text in a pipe."""
     names = list(columns or dict.fromkeys(name for row in rows for name in row))
     cells = [[cell(row.get(name)) for name in names] for row in rows]

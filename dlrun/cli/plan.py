@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 def plan(
     config: Annotated[Path, typer.Argument(help="The YAML file that describes a run.")],
     overrides: Overrides = None,
-    full: Annotated[bool, typer.Option("--full", help="Print the whole compiled plan: buffers, calls, barriers.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Print the whole compiled plan: buffers, calls, barriers.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show what CONFIG compiles to: layers, shapes, parameters, memory, FLOPs, kernels.
@@ -29,9 +31,9 @@ def plan(
     from dlrun.cli.output import print_json
     from dlrun.compiler.printer import layer_rows, plan_text, summary_text, totals
     from dlrun.config.load import load_config
-    from dlrun.training import run as training
+    from dlrun.training import fit
 
-    graph, compiled = training.compile_only(load_config(config, overrides or []))
+    graph, compiled = fit.compile_only(load_config(config, overrides or []))
     if json:
         print_json({"layers": layer_rows(graph), **totals(graph, compiled)})
         return

@@ -20,7 +20,9 @@ def predict(
     run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
     inputs: Annotated[list[Path], typer.Argument(help="Image files, or a CSV, Parquet or npz file.")],
     checkpoint: Annotated[str | None, typer.Option(help="best or last.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write a .csv or .json file instead of a table.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a .csv or .json file instead of a table.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     runs: RunsFolder = Path("runs"),
 ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from dlrun.cli.output import mute, say
 from dlrun.training.events import EpochResult, Listener, Progress, Start
 
 HIDDEN = ("epoch", "step", "seconds", "samples_per_second", "learning_rate")
@@ -41,9 +43,14 @@ class PlainDisplay(Listener):
         self.epochs = 0
         self._last = time.monotonic()
 
+    def __enter__(self) -> PlainDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind: there is nothing but lines."""
+
     def _line(self, text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        say(text)
 
     def compiling(self, kernel: str, done: int, total: int) -> None:
         """Print what is being compiled."""
@@ -64,8 +71,9 @@ class PlainDisplay(Listener):
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
             self._line(
-                f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  "
-                f"{progress.samples_per_second:,.0f}/s  learning rate {progress.learning_rate:.3g}  {clock(progress.seconds_left)} left"
+                f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}  "
+                f"loss {progress.loss:.4f}  {progress.samples_per_second:,.0f}/s  "
+                f"learning rate {progress.learning_rate:.3g}  {clock(progress.seconds_left)} left"
             )
 
     def epoch(self, result: EpochResult) -> None:
@@ -84,7 +92,8 @@ class LiveDisplay(PlainDisplay):
     def __init__(self) -> None:
         super().__init__()
         from rich.console import Console
-        from rich.progress import BarColumn, Progress as Bars, SpinnerColumn, TextColumn
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn
+        from rich.progress import Progress as Bars
 
         self.console = Console(highlight=False)
         self.bars = Bars(
@@ -98,17 +107,28 @@ class LiveDisplay(PlainDisplay):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bars.stop()
+        with self._patience():
+            self.bars.stop()
 
-    def _line(self, text: str) -> None:
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Let a training survive its terminal."""
+        try:
+            yield
+        except OSError:
+            mute()
+
+    def _line(self, text: str, style: str = "") -> None:
         from rich.text import Text
 
-        self.console.print(Text(text))
+        with self._patience():
+            self.console.print(Text(text, style=style))
 
     def _show(self, description: str, done: float, total: float, text: str) -> None:
-        if self.task is None:
-            self.task = self.bars.add_task(description, total=total, text=text)
-        self.bars.update(self.task, description=description, completed=done, total=total, text=text)
+        with self._patience():
+            if self.task is None:
+                self.task = self.bars.add_task(description, total=total, text=text)
+            self.bars.update(self.task, description=description, completed=done, total=total, text=text)
 
     def compiling(self, kernel: str, done: int, total: int) -> None:
         """Show the compilation as a bar."""
@@ -128,6 +148,4 @@ class LiveDisplay(PlainDisplay):
 
     def note(self, text: str) -> None:
         """Print a note that stands out."""
-        from rich.text import Text
-
-        self.console.print(Text(f"NOTE: {text}", style="bold yellow"))
+        self._line(f"NOTE: {text}", style="bold yellow")

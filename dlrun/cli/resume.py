@@ -26,6 +26,7 @@ def resume(
     Example: dlrun resume runs/mnist_cnn-1 training.epochs=20
     """
     from dlrun.runs.directory import find_run
+    from dlrun.training import fit
     from dlrun.training import resume as resuming
     from dlrun.training import run as training
 
@@ -33,4 +34,8 @@ def resume(
     plan = resuming.prepare(found, overrides or [])
     if plan.differences:
         sys.stdout.write(f"the config is changed:\n{plan.differences}\n")
+    fit.validate(plan.config)
+    if (reason := resuming.nothing_left(plan)) is not None:
+        sys.stdout.write(f"{found.path}\n{reason}\n")
+        return
     show_training(found, lambda console: training.continue_run(plan.config, found, console, plan.restored))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from dlrun.runs.directory import RunDirectory
     from dlrun.training.events import Listener
     from dlrun.training.run import Finished
 
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[PATH=VALUE]...", help="Changes of the config, as optimizer.learning_rate=3e-4.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH=VALUE]...", help="Changes of the config, as optimizer.learning_rate=3e-4."),
+]
 RunsFolder = Annotated[Path, typer.Option("--runs", help="The folder that holds the runs.", envvar="DLRUN_RUNS")]
 
 
@@ -35,26 +37,46 @@ def train(
     Example: dlrun train configs/mnist_cnn.yaml optimizer.learning_rate=3e-4 training.epochs=3
     """
     from dlrun.config.load import load_config
+    from dlrun.training import fit
     from dlrun.training import run as training
 
     loaded = load_config(config, overrides or [])
-    training.validate(loaded)
+    fit.validate(loaded)
+    loaded = training.settle(loaded, runs)
     run = training.create_run(loaded, sys.argv, runs)
     show_training(run, lambda console: training.train(loaded, run, console))
 
 
 def show_training(run: RunDirectory, work: Callable[[Listener], Finished]) -> None:
-    """Run a training with a display; the run's path is printed first and last."""
+    """Run a training with a display; the run's path is printed first and last, whatever happens."""
+    from dlrun.cli.output import say
     from dlrun.cli.progress import LiveDisplay, PlainDisplay
 
-    sys.stdout.write(f"{run.path}\n")
-    sys.stdout.flush()
+    say(str(run.path))
     display: PlainDisplay = LiveDisplay() if sys.stdout.isatty() else PlainDisplay()
-    with display if isinstance(display, LiveDisplay) else nullcontext():
-        finished = work(display)
-    state = finished.trainer.state
+    try:
+        with display:
+            finished = work(display)
+        for line in summary(finished):
+            say(line)
+    finally:
+        say(str(run.path))
+
+
+def summary(finished: Finished) -> Iterator[str]:
+    """Yield what there is to say at a training's end."""
+    state, reason = finished.trainer.state, finished.ending.reason
     if state.best_epoch is not None:
-        best = ", ".join(f"{n} {float(v):.4f}" for n, v in state.best_row.items() if n.startswith("validation/"))
-        sys.stdout.write(f"best epoch {state.best_epoch}: {best}\n" if best else f"best epoch {state.best_epoch}\n")
-    sys.stdout.write(f"{finished.ending.reason.replace('_', ' ')} after {state.epoch} epochs, {state.step} steps, {state.train_seconds:.1f} s of training\n")
-    sys.stdout.write(f"{run.path}\n")
+        best = ", ".join(
+            f"{name} {value:.4f}" for name, value in state.best_row.items() if name.startswith("validation/")
+        )
+        yield f"best epoch {state.best_epoch}: {best}" if best else f"best epoch {state.best_epoch}"
+    done = f"{state.epoch} epochs, {state.step} steps, {state.train_seconds:.1f} s of training"
+    yield f"{ENDINGS.get(reason, reason)} after {done}"
+
+
+ENDINGS = {
+    "early_stopping": "stopped early",
+    "max_steps": "stopped by training.max_steps",
+    "max_time": "stopped by training.max_time",
+}

@@ -27,8 +27,8 @@ def validate(
     """
     from dlrun.config.load import load_config
     from dlrun.config.resolve import resolved_yaml
-    from dlrun.training import run as training
+    from dlrun.training import fit
 
     loaded = load_config(config, overrides or [])
-    training.validate(loaded)
+    fit.validate(loaded)
     sys.stdout.write(resolved_yaml(loaded.config) if resolved else f"{config} is valid\n")

@@ -19,6 +19,9 @@ MONITORS: Mapping[Path, type[Spec]] = {
 }
 """Where something is monitored: fields called `monitor`."""
 
+OWN_SPLITS = ("image_folder", "npz")
+"""Sources that may come with validation rows of their own."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -33,6 +36,9 @@ def has_validation_rows(parts: Parts) -> bool | None:
     path = ("data", "split")
     split = parts.built.get(path, SplitConfig() if parts.root.get(*path) is None else None)
     if not isinstance(split, SplitConfig) or split.type == "given":
+        return None
+    source = parts.root.get("data", "source", "type")
+    if split.validation == 0 and split.test is None and source is not None and source.value in OWN_SPLITS:
         return None
     return split.validation > 0
 

@@ -15,6 +15,7 @@ from dlrun.data.dataset import Split
 from dlrun.data.load import load
 from dlrun.executor.executor import Array, Executor
 from dlrun.training.session import Session
+from dlrun.training.steps import step_table
 
 ROWS = 4
 """Rows in the gradient check: each costs two forward passes for each entry that is looked at."""
@@ -44,7 +45,9 @@ class VariableCheck:
     @property
     def passed(self) -> bool:
         """Whether all but the few entries with a kink agree."""
-        return self.different <= max(1, int(self.entries * SWITCHES)) if self.entries >= ENTRIES else self.different == 0
+        return (
+            self.different <= max(1, int(self.entries * SWITCHES)) if self.entries >= ENTRIES else self.different == 0
+        )
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,26 @@ class Report:
     def gradient_rows(self) -> list[dict[str, Any]]:
         """Return the table of the gradient check."""
         return [
-            {"variable": c.variable, "entries": c.entries, "largest relative error": c.largest_error, "result": "ok" if c.passed else "WRONG"}
+            {
+                "variable": c.variable,
+                "entries": c.entries,
+                "largest relative error": c.largest_error,
+                "result": "ok" if c.passed else "WRONG",
+            }
             for c in self.gradients
         ]
 
     def summary(self) -> str:
         """Return the verdict in words."""
         wrong = [c.variable for c in self.gradients if not c.passed]
-        gradients = f"gradients differ from central differences: {', '.join(wrong)}" if wrong else "gradients agree with central differences"
+        gradients = (
+            f"gradients differ from central differences: {', '.join(wrong)}"
+            if wrong
+            else "gradients agree with central differences"
+        )
         verb = "was overfitted" if self.overfits else "could not be overfitted"
-        return f"{gradients}\none batch {verb}: loss {self.loss_before:.4g} → {self.loss_after:.4g} in {OVERFIT_STEPS} steps"
+        losses = f"{self.loss_before:.4g} → {self.loss_after:.4g}"
+        return f"{gradients}\none batch {verb}: loss {losses} in {OVERFIT_STEPS} steps"
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON-able values."""
@@ -104,7 +117,7 @@ def check_gradients(session: Session, split: Split) -> tuple[VariableCheck, ...]
     executor = Executor(plan, session.threads, _data(session, split, rows, "float64"))
     session.draw_weights(executor)
     start = executor.arenas["weights"].copy()
-    table = np.array([[rows, 0, 0, 1, 1]])
+    table = step_table(0, rows, rows)
 
     def loss() -> float:
         executor.run(table, np.zeros((1, 1)))
@@ -137,11 +150,14 @@ def overfit(session: Session, split: Split) -> tuple[float, float]:
     rows = min(OVERFIT_ROWS, split.rows)
     config = session.config
     goal = Goal(training=True, gradients=True, weighted=split.weights is not None)
-    plan = compile_plan(session.model, goal, OptimizerRule(config.optimizer), config.precision, rows, session.threads, config.seed)
+    plan = compile_plan(
+        session.model, goal, OptimizerRule(config.optimizer), config.precision, rows, session.threads, config.seed
+    )
     executor = Executor(plan, session.threads, _data(session, split, rows, config.precision))
     session.draw_weights(executor)
     steps = np.arange(OVERFIT_STEPS)
-    table = np.stack([np.full(OVERFIT_STEPS, rows), steps, np.zeros_like(steps), np.ones_like(steps), np.ones_like(steps)], axis=1)
+    table = np.repeat(step_table(0, rows, rows), OVERFIT_STEPS, axis=0)
+    table[:, 1] = steps
     scalars = config.optimizer.scalars(steps, np.full(OVERFIT_STEPS, config.optimizer.learning_rate))
     executor.run(table[:1], scalars[:1])
     before = float(executor.array("losses")[:rows].mean())
@@ -151,4 +167,4 @@ def overfit(session: Session, split: Split) -> tuple[float, float]:
 
 def _data(session: Session, split: Split, rows: int, precision: str) -> dict[str, Array]:
     data = session.data_of(split, rows) | {"order": np.arange(rows, dtype=np.int64)}
-    return data | {name: data[name].astype(precision) for name in ("out/losses", "out/predictions")}
+    return data | {name: array.astype(precision) for name, array in data.items() if name.startswith("out/")}

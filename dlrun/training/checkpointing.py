@@ -1,4 +1,10 @@
-"""What a checkpoint of a training holds, and the way back from it."""
+"""What a checkpoint of a training holds, and the way back from it.
+
+model/NAME       the weights that the network is used with: with `optimizer.use_ema` their moving averages
+training/NAME    the weights that are trained, where model/NAME holds their averages
+optimizer/NAME   the optimizer's state
+epoch/NAME       in the middle of an epoch, what its steps have collected so far
+"""
 
 from __future__ import annotations
 
@@ -7,17 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlrun.compiler.updates import moving_averages
 from dlrun.config.load import LoadedConfig, load_text
 from dlrun.data.codec import fitted_from_json, signature_from_json
 from dlrun.data.signature import Signature
-from dlrun.errors import CheckpointError
+from dlrun.errors import CheckpointError, ConfigError, UsageError
 from dlrun.executor.executor import Array
 from dlrun.runs.checkpoint import Checkpoint, load_checkpoint
+from dlrun.runs.directory import RunDirectory
 from dlrun.training.session import Session
 from dlrun.training.state import TrainingState
 from dlrun.training.trainer import Trainer
 
-WEIGHTS, OPTIMIZER, COLLECTED = "model/", "optimizer/", "epoch/"
+WEIGHTS, TRAINED, OPTIMIZER, COLLECTED = "model/", "training/", "optimizer/", "epoch/"
 
 
 @dataclass(frozen=True)
@@ -33,19 +41,34 @@ class Restored:
 
 
 def training_snapshot(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return copies of all that resuming to the bit needs, as tensors and metadata of a checkpoint.
-
-    Weights, optimizer state, and in the middle of an epoch the results of its steps so far.
-    """
+    """Return copies of all that resuming to the bit needs, as tensors and metadata of a checkpoint."""
     session, state = trainer.session, trainer.state
-    executor = trainer.executor
-    tensors = {WEIGHTS + name: array.copy() for name, array in session.variables().items()}
-    for buffer in executor.plan.region("optimizer"):
-        tensors[OPTIMIZER + buffer.name] = executor.array(buffer.name).copy()
+    executor, averages = trainer.executor, session.averages()
+    tensors = {}
+    for name, array in session.variables().items():
+        tensors[WEIGHTS + name] = array.copy()
+        if name in averages:
+            tensors[TRAINED + name] = tensors[WEIGHTS + name]
+            tensors[WEIGHTS + name] = averages[name].reshape(array.shape).copy()
+    for name in _optimizer_state(trainer):
+        tensors[OPTIMIZER + name] = executor.array(name).copy()
     if state.step_of_epoch:
-        for name in ("losses", "predictions"):
-            tensors[COLLECTED + name] = executor.data[f"out/{name}"][: trainer.rows_done].copy()
+        tensors |= {COLLECTED + name: array.copy() for name, array in _collected(trainer).items()}
     return tensors, {**session.description, "state": state.to_json()}
+
+
+def _optimizer_state(trainer: Trainer) -> list[str]:
+    """Return the names of the optimizer's buffers but for the averages, which stand among the weights."""
+    plan = trainer.executor.plan
+    averages = set(moving_averages(plan).values())
+    return [buffer.name for buffer in plan.region("optimizer") if buffer.name not in averages]
+
+
+def _collected(trainer: Trainer) -> dict[str, Array]:
+    """Return views of what the steps of the running epoch have collected so far."""
+    data, plan = trainer.executor.data, trainer.executor.plan
+    counts = {"losses": trainer.rows_done, "predictions": trainer.rows_done, "penalties": trainer.state.step_of_epoch}
+    return {name: data[f"out/{name}"][:count] for name, count in counts.items() if f"out/{name}" in plan.buffers}
 
 
 def read_training(path: Path) -> Restored:
@@ -61,8 +84,31 @@ def read_training(path: Path) -> Restored:
             metadata["fingerprint"],
             TrainingState.from_json(metadata["state"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except ConfigError as error:
+        raise CheckpointError(f"{path} holds a config that this dlrun doesn't take: {error.message}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise CheckpointError(f"{path} is no checkpoint of a training: {error!r}") from error
+
+
+def checkpoint_path(run: RunDirectory, which: str | None) -> Path:
+    """Return the file of a checkpoint: "best", "last", or None for the one that the run's network is used with.
+
+    That is the best where early stopping restores the best weights, else the last; of a run that keeps no last one,
+    the best. Raises: UsageError for another name, CheckpointError where the run doesn't have it.
+    """
+    if which not in (None, "best", "last"):
+        raise UsageError(f"there is no checkpoint {which!r}", "best or last")
+    found = [path.stem for path in (run.best, run.last) if path.exists()]
+    if not found:
+        raise CheckpointError(f"{run.path} has no checkpoint: it ended before its first epoch was over")
+    if which is None:
+        which = found[-1]
+        early = read_training(run.last).config.config.training.early_stopping if which == "last" else None
+        if early is not None and early.restore_best_weights and "best" in found:
+            which = "best"
+    if which not in found:
+        raise CheckpointError(f"{run.path} has no checkpoint {which!r}", f"there is: {', '.join(found)}")
+    return run.best if which == "best" else run.last
 
 
 def put_weights(session: Session, checkpoint: Checkpoint, path: Path) -> None:
@@ -73,15 +119,19 @@ def put_weights(session: Session, checkpoint: Checkpoint, path: Path) -> None:
 
 def put_training(trainer: Trainer, restored: Restored, path: Path) -> None:
     """Bring a trainer to where a checkpoint was written. Raises: CheckpointError when it doesn't fit."""
-    put_weights(trainer.session, restored.checkpoint, path)
-    tensors, executor = restored.checkpoint.tensors, trainer.executor
-    for buffer in executor.plan.region("optimizer"):
-        _put(executor.array(buffer.name), tensors.get(OPTIMIZER + buffer.name), buffer.name, path)
+    tensors, averages = restored.checkpoint.tensors, trainer.session.averages()
+    for name, place in trainer.session.variables().items():
+        _put(place, tensors.get((TRAINED if name in averages else WEIGHTS) + name), name, path)
+        if name in averages:
+            _put(averages[name].reshape(place.shape), tensors.get(WEIGHTS + name), name, path)
+    for name in _optimizer_state(trainer):
+        _put(trainer.executor.array(name), tensors.get(OPTIMIZER + name), name, path)
     trainer.state = restored.state
+    if not 0 <= restored.state.step_of_epoch < trainer.steps_per_epoch:
+        raise CheckpointError(f"{path} is of an epoch with other steps than this one's {trainer.steps_per_epoch}")
     if restored.state.step_of_epoch:
-        rows = trainer.rows_done
-        for name in ("losses", "predictions"):
-            _put(executor.data[f"out/{name}"][:rows], tensors.get(COLLECTED + name), name, path)
+        for name, place in _collected(trainer).items():
+            _put(place, tensors.get(COLLECTED + name), name, path)
 
 
 def _put(place: Array, tensor: Array | None, name: str, path: Path) -> None:

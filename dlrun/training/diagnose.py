@@ -28,15 +28,27 @@ def explain_non_finite(session: Session, live: Array, state: TrainingState) -> N
     return NonFiniteError(f"the loss is not finite in {place}: {_first_cause(session, live)}", ADVICE)
 
 
+def non_finite_weights(name: str, state: TrainingState) -> NonFiniteError:
+    """Return the error for a variable that a step has made NaN or infinite."""
+    layer, variable = name.rsplit("/", 1)
+    text = f"the {variable} of layer {layer!r} holds NaN or infinity"
+    return NonFiniteError(f"after step {state.step} (epoch {state.epoch + 1}) {text}", ADVICE)
+
+
 def _first_cause(session: Session, live: Array) -> str:
     assert session.training is not None
-    for name, array in session.variables().items():
-        if not np.isfinite(array).all():
-            layer, variable = name.rsplit("/", 1)
-            return f"the {variable} of layer {layer!r} holds NaN or infinity"
+    variables = session.variables()
+    for node in session.graph.nodes.values():
+        for variable in node.variables:  # statistics are of this very step: they say nothing of where it began
+            if variable.trainable and not np.isfinite(variables[f"{node.name}/{variable.name}"]).all():
+                return f"the {variable.name} of layer {node.name!r} holds NaN or infinity"
     config = session.config
-    goal = Goal(training=True, loss=True, gradients=False, keep=True, weighted=session.split("train").weights is not None)
-    plan = compile_plan(session.model, goal, UpdateRule(), config.precision, session.batch_size, session.threads, config.seed)
+    goal = Goal(
+        training=True, loss=True, gradients=False, keep=True, weighted=session.split("train").weights is not None
+    )
+    plan = compile_plan(
+        session.model, goal, UpdateRule(), config.precision, session.batch_size, session.threads, config.seed
+    )
     executor = Executor(plan, session.threads, session.training.data, session.training)
     executor.run(live[None], np.zeros((1, 1)))
     rows = int(live[0])

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.load import load
 from dlrun.data.signature import Feature
 from dlrun.errors import CheckpointError, ConfigError, MissingExtra, UsageError
 from dlrun.executor.executor import Array
-from dlrun.metrics import METRICS
+from dlrun.metrics.confusion_matrix import ConfusionMatrix
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.files import write_text
-from dlrun.training.checkpointing import Restored, put_weights, read_training
+from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
 from dlrun.training.session import Session
 
 MISTAKES = 36
@@ -44,27 +42,6 @@ class Evaluation:
             "data": self.data, "rows": self.split.rows, "checkpoint": self.checkpoint, "metrics": dict(self.metrics),
             "notes": list(self.notes),
         }  # fmt: skip
-
-
-def checkpoint_path(run: RunDirectory, which: str | None) -> Path:
-    """Return the file of a checkpoint: "best", "last", or None for the run's own choice.
-
-    Raises: UsageError for another name, CheckpointError where the run doesn't have it.
-    """
-    if which not in (None, "best", "last"):
-        raise UsageError(f"there is no checkpoint {which!r}", "best or last")
-    if which is None:
-        restored = run.last if run.last.exists() else run.best
-        if not restored.exists():
-            raise CheckpointError(f"{run.path} has no checkpoint: it ended before its first epoch was over")
-        early = read_training(restored).config.config.training.early_stopping
-        which = "best" if early is not None and early.restore_best_weights and run.best.exists() else "last"
-        if not run.last.exists():
-            which = "best"
-    path = run.best if which == "best" else run.last
-    if not path.exists():
-        raise CheckpointError(f"{run.path} has no checkpoint {which!r}", f"there is: {', '.join(p.stem for p in (run.best, run.last) if p.exists()) or 'none'}")
-    return path
 
 
 def evaluate_run(run: RunDirectory, split: str, which: str | None, file: Path | None = None) -> Evaluation:
@@ -145,11 +122,12 @@ def _draw(run: RunDirectory, evaluation: Evaluation) -> None:
     from dlrun.runs.plots import draw_confusion_matrix, draw_mistakes, most_confident_mistakes
 
     target, truth = evaluation.target, evaluation.split.targets[evaluation.target.name]
-    tracker = METRICS["confusion_matrix"]().start(target, evaluation.predictions.shape[-1])
+    tracker = ConfusionMatrix().start(target, evaluation.predictions.shape[-1])
     tracker.update(truth, evaluation.predictions)
     classes = target.classes or ()
     run.plots.mkdir(exist_ok=True)
-    draw_confusion_matrix(run.plots / "confusion_matrix.png", np.array(next(iter(tracker.result().values()))), classes)
+    matrix = next(iter(tracker.result().values()))
+    draw_confusion_matrix(run.plots / "confusion_matrix.png", matrix, classes)
     images = next(iter(evaluation.split.inputs.values()))
     if images.ndim == 4 and evaluation.predictions.shape[-1] == len(classes):
         rows = most_confident_mistakes(truth, evaluation.predictions, MISTAKES)

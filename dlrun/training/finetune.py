@@ -9,15 +9,20 @@ from dlrun.errors import CheckpointError
 from dlrun.executor.executor import Array
 from dlrun.runs.checkpoint import load_tensors
 from dlrun.runs.directory import find_run
+from dlrun.training.checkpointing import WEIGHTS, checkpoint_path
 from dlrun.training.session import Session
 
 
 def weights_file(path: str, runs: Path) -> Path:
-    """Return the file a config's `initialize_from` means. Raises: UsageError when there is no such run."""
+    """Return the file a config's `initialize_from` means: of a run, the checkpoint that it is evaluated with.
+
+    Raises: UsageError when there is no such run, CheckpointError when there is no such file.
+    """
     if path.endswith(".safetensors"):
+        if not Path(path).exists():
+            raise CheckpointError(f"initialize_from: there is no file {path}")
         return Path(path)
-    run = find_run(path, runs)
-    return run.best if run.best.exists() else run.last
+    return checkpoint_path(find_run(path, runs), None)
 
 
 def initialize(session: Session, source: InitializeFrom | None, runs: Path) -> None:
@@ -28,7 +33,7 @@ def initialize(session: Session, source: InitializeFrom | None, runs: Path) -> N
     if source is None:
         return
     file = weights_file(source.path, runs)
-    tensors = {name.removeprefix("model/"): array for name, array in load_tensors(file).items() if not name.startswith(("optimizer/", "epoch/"))}
+    tensors = _weights(file)
     taken, left = [], []
     for name, place in session.variables().items():
         layer = name.rsplit("/", 1)[0]
@@ -41,10 +46,20 @@ def initialize(session: Session, source: InitializeFrom | None, runs: Path) -> N
         else:
             left.append(_difference(name, tensor, place))
     if not taken or (source.layers is not None and left):
-        raise CheckpointError(f"the weights in {file} don't fit this network: {'; '.join(left) or 'no name is the same'}")
+        raise CheckpointError(
+            f"the weights in {file} don't fit this network: {'; '.join(left) or 'no name is the same'}"
+        )
     for text in left:
         session.listener.note(f"initialize_from: {text}; it starts as the config says")
+    session.start_averages()
     session.listener.note(f"initialize_from: {len(taken)} of {len(taken) + len(left)} arrays taken from {file}")
+
+
+def _weights(file: Path) -> dict[str, Array]:
+    """Return the weights in a file by name: of a checkpoint, those that the network is used with; else all tensors."""
+    tensors = load_tensors(file)
+    own = {name.removeprefix(WEIGHTS): array for name, array in tensors.items() if name.startswith(WEIGHTS)}
+    return own or tensors
 
 
 def _difference(name: str, tensor: Array | None, place: Array) -> str:

@@ -18,8 +18,7 @@ from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.files import write_text
-from dlrun.training.checkpointing import put_weights, read_training
-from dlrun.training.evaluation import checkpoint_path
+from dlrun.training.checkpointing import checkpoint_path, put_weights, read_training
 from dlrun.training.session import Session
 
 ENDINGS = (".csv", ".json")
@@ -47,7 +46,14 @@ def predict_rows(run: RunDirectory, which: str | None, files: Sequence[Path]) ->
 
 def origins(index: Array, files: Sequence[Path], rows: int) -> list[dict[str, Any]]:
     """Return where each row is from: its file where every file is a row, else its number in the file."""
-    pictures = image_files(files) if all(file.is_dir() or file.suffix.lower() not in (".csv", ".npz", ".npy", ".parquet", ".gz", ".tsv") for file in files) else []
+    pictures = (
+        image_files(files)
+        if all(
+            file.is_dir() or file.suffix.lower() not in (".csv", ".npz", ".npy", ".parquet", ".gz", ".tsv")
+            for file in files
+        )
+        else []
+    )
     if len(pictures) == rows:
         return [{"input": str(picture)} for picture in pictures]
     return [{"row": int(i)} for i in index]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dlrun.data.dataset import Dataset
+from dlrun.errors import RunError
 from dlrun.executor.executor import Array
 from dlrun.runs.checkpoint import save_checkpoint
 from dlrun.runs.directory import RunDirectory
@@ -19,7 +21,7 @@ from dlrun.training.events import EpochResult, Listener, Start
 from dlrun.training.trainer import Trainer
 
 SECONDS_BETWEEN_WRITES = 1.0
-"""Epochs of milliseconds shouldn't wait for the disk after each: a kill loses at most so much training, no exactness."""
+"""Epochs of milliseconds shouldn't wait for the disk: a kill loses at most so much training, and no exactness."""
 
 
 class Recorder(Listener):
@@ -43,10 +45,13 @@ class Recorder(Listener):
 
     def start(self, start: Start) -> None:
         """Record what is trained."""
-        update_record(self.run.record, parameters=start.parameters, threads=start.threads, compile_seconds=self.compile_seconds)
+        update_record(
+            self.run.record, parameters=start.parameters, threads=start.threads, compile_seconds=self.compile_seconds
+        )
         self.log.write(
             f"training {start.parameters:,} parameters on {start.training_rows:,} rows, "
-            f"{start.steps_per_epoch} steps an epoch, epochs {start.first_epoch + 1} to {start.epochs}, {start.threads} threads"
+            f"{start.steps_per_epoch} steps an epoch, "
+            f"epochs {start.first_epoch + 1} to {start.epochs}, {start.threads} threads"
         )
         for note in start.notes:
             self.log.write(f"note: {note}")
@@ -63,7 +68,9 @@ class Recorder(Listener):
             self.events_opened = True
             self.events = open_events(self.run.path, self.note, self.resumed_at_step)
         if self.events is not None:
-            self.events.write(int(row["step"]), {name: value for name, value in row.items() if name not in ("epoch", "step")})
+            self.events.write(
+                int(row["step"]), {name: value for name, value in row.items() if name not in ("epoch", "step")}
+            )
         self.log.write(", ".join(f"{name} {value:.6g}" for name, value in row.items()))
         changes: dict[str, Any] = {"last_metrics": _measures(row), "epochs": row["epoch"], "step": row["step"]}
         if result.is_best:
@@ -96,9 +103,10 @@ class Recorder(Listener):
             self._write()
 
     def _write(self) -> None:
-        """Write what has waited: checkpoints first, then the record that speaks of them."""
-        while self._checkpoints:
-            path = next(iter(self._checkpoints))
+        """Write what has waited: the best checkpoint, the last, which knows of it, and the record that names both."""
+        for path in (self.run.best, self.run.last):
+            if path not in self._checkpoints:
+                continue
             save_checkpoint(path, *self._checkpoints[path])
             del self._checkpoints[path]
         if self._changes:
@@ -106,19 +114,40 @@ class Recorder(Listener):
             self._changes = {}
         self._written = time.monotonic()
 
-    def resumed_at(self, trainer: Trainer) -> None:
-        """Forget the rows of epochs that will be trained again."""
-        state = trainer.state
-        self.resumed_at_step = state.step - state.step_of_epoch
-        drop_after_step(self.run.metrics, self.resumed_at_step)
+    def resumed_at(self, step: int) -> None:
+        """Forget the rows of epochs that will be trained again. Raises: RunError when metrics.csv is damaged."""
+        self.resumed_at_step = step
+        try:
+            drop_after_step(self.run.metrics, step)
+        except RunError as error:
+            raise RunError(
+                error.message, error.help or f"mend or remove {self.run.metrics}, then resume again"
+            ) from error
 
-    def end(self, status: Status, reason: str | None) -> None:
-        """Record how the training ended."""
+    def end(self, status: Status, reason: str, keep_last: bool = True) -> None:
+        """Record how the training ended. Without `keep_last` a checkpoint of an earlier stop is removed."""
         self._write()
+        if not keep_last:
+            self.run.last.unlink(missing_ok=True)
         update_record(self.run.record, status=status, reason=reason, ended=now())
-        self.log.write(f"{status}{f': {reason}' if reason else ''}")
+        self.log.write(f"{status}: {reason}")
+        self._close_events()
+
+    def fail(self, status: Status, reason: str) -> None:
+        """Record as much of a failure as can be written: its own error is told, not that of a full disk after it."""
+        for write in (
+            self._write,
+            lambda: update_record(self.run.record, status=status, reason=reason, ended=now()),
+            lambda: self.log.write(f"{status}: {reason}"),
+            self._close_events,
+        ):
+            with suppress(RunError):
+                write()
+
+    def _close_events(self) -> None:
         if self.events is not None:
             self.events.close()
+            self.events = None
 
 
 def _measures(row: dict[str, Any]) -> dict[str, float]:

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-from dlrun.compiler.compile import compile_plan
-from dlrun.compiler.graph import Graph
-from dlrun.compiler.lower import Goal
 from dlrun.compiler.printer import plan_text, summary_text
-from dlrun.compiler.updates import OptimizerRule
 from dlrun.config.load import LoadedConfig
 from dlrun.config.resolve import resolved_yaml
 from dlrun.data.dataset import Dataset
-from dlrun.data.load import load, probe
-from dlrun.errors import CheckpointError, ConfigError, Interrupted, Problem, ShapeError
-from dlrun.data.signature import Signature
-from dlrun.metrics import Metric
-from dlrun.plan import Plan
+from dlrun.data.load import load
+from dlrun.errors import CheckpointError, ConfigError, Interrupted
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.environment import cpu_name, git_state, versions
-from dlrun.runs.files import write_bytes, write_text
+from dlrun.runs.files import remove_leftovers, write_bytes, write_text
 from dlrun.runs.record import RunRecord, now, resume_record, write_record
 from dlrun.training.checkpointing import Restored, put_training
 from dlrun.training.events import Listener, Listeners
-from dlrun.training.finetune import initialize
+from dlrun.training.finetune import initialize, weights_file
+from dlrun.training.fit import check_fit, located
 from dlrun.training.recording import Recorder
-from dlrun.training.session import Session, available_threads, make_model
+from dlrun.training.session import Session
+from dlrun.training.signals import Stopper
 from dlrun.training.trainer import Ending, Trainer
 
 
@@ -45,43 +36,16 @@ class Finished:
     trainer: Trainer
 
 
-def validate(loaded: LoadedConfig) -> None:
-    """Check what the config alone can't tell: that layers, loss and data fit. Raises ConfigError with places."""
-    config = loaded.config
-    try:
-        model = make_model(config, loaded.layer_paths, probe(config.data, config.seed))
-        check_metrics(config.metrics, model.graph(), model.signature)
-    except ConfigError as error:
-        raise located(loaded, error) from error
+def settle(loaded: LoadedConfig, runs: Path) -> LoadedConfig:
+    """Return the config with the very file that `initialize_from` means: "latest" is another run tomorrow.
 
-
-def check_metrics(metrics: Sequence[Metric], graph: Graph, signature: Signature) -> None:
-    """Check that every metric fits the target and the network's outputs. Raises ConfigError with all that don't."""
-    problems = []
-    for index, metric in enumerate(metrics):
-        try:
-            metric.check(signature.target, graph.output.output_shape[-1])
-        except ShapeError as error:
-            problems.append(Problem(("metrics", index), error.message, error.help))
-    if problems:
-        raise ConfigError(problems)
-
-
-def located(loaded: LoadedConfig, error: ConfigError) -> ConfigError:
-    """Return the error with the places of its problems in the config's file."""
-    return error if hasattr(error, "located") else loaded.error(error.problems)
-
-
-def compile_only(loaded: LoadedConfig) -> tuple[Graph, Plan]:
-    """Return the graph and the training plan of a config, without reading more of the data than their shape needs."""
-    validate(loaded)
-    config = loaded.config
-    model = make_model(config, loaded.layer_paths, probe(config.data, config.seed))
-    size = config.training.batch_size
-    batch = load(config.data, config.seed).splits["train"].rows if size == "full" else size
-    goal = Goal(training=True, gradients=True, weighted=config.data.sample_weights is not None)
-    threads = available_threads(config.training.threads)
-    return model.graph(), compile_plan(model, goal, OptimizerRule(config.optimizer), config.precision, batch, threads, config.seed)
+    Raises: UsageError, CheckpointError where there is none.
+    """
+    source = loaded.config.initialize_from
+    if source is None:
+        return loaded
+    source = source.model_copy(update={"path": str(weights_file(source.path, runs))})
+    return replace(loaded, config=loaded.config.model_copy(update={"initialize_from": source}))
 
 
 def create_run(loaded: LoadedConfig, command: Sequence[str], runs: Path) -> RunDirectory:
@@ -98,28 +62,38 @@ def create_run(loaded: LoadedConfig, command: Sequence[str], runs: Path) -> RunD
 
 
 def train(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: Restored | None = None) -> Finished:
-    """Train a run from its start, or from a checkpoint. Raises: Interrupted, NonFiniteError, DataError, RunError ..."""
+    """Train a run from its start, or from a checkpoint.
+
+    Raises: Interrupted, after Ctrl-C or SIGTERM; NonFiniteError, DataError, RunError, CheckpointError ...
+    """
     recorder = Recorder(run, console)
-    try:
-        dataset = _load_data(loaded, restored)
-        recorder.loaded(dataset)
-        trainer = _prepare(loaded, dataset, run, recorder, restored)
-        with _signals(trainer):
+    resume = f"dlrun resume {run.path}"
+    with Stopper() as stopper:
+        try:
+            dataset = _load_data(loaded, restored)
+            recorder.loaded(dataset)
+            trainer = _prepare(loaded, dataset, run, recorder, restored)
+            stopper.trainer = trainer
             ending = trainer.run()
-    except BaseException as error:
-        status = "failed" if isinstance(error, Exception) else "interrupted"
-        recorder.end(status, str(error) or type(error).__name__)
-        raise
-    recorder.end("finished" if ending.is_done else "stopped", ending.reason)
+        except KeyboardInterrupt:
+            recorder.fail("interrupted", "by the user")
+            kept = f"goes on from {run.last}" if run.last.exists() else "begins again: there is no checkpoint yet"
+            raise Interrupted(f"stopped at once; a resumed run {kept}", resume) from None
+        except BaseException as error:
+            recorder.fail("failed", str(error) or type(error).__name__)
+            raise
+    keep_last = loaded.config.training.checkpoints.last or not ending.is_done or trainer.state.step_of_epoch > 0
+    recorder.end("finished" if ending.is_done else "stopped", ending.reason, keep_last)
     if ending.reason == "interrupted":
-        raise Interrupted(f"stopped after step {trainer.state.step}; a checkpoint is in {run.last}", f"dlrun resume {run.path}")
+        raise Interrupted(f"stopped after step {trainer.state.step}; a checkpoint is in {run.last}", resume)
     return Finished(run, ending, trainer)
 
 
-def continue_run(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: Restored) -> Finished:
-    """Train a run further from its last checkpoint. Raises as `train` does."""
+def continue_run(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: Restored | None) -> Finished:
+    """Train a run further from its last checkpoint, or from its start where there is none. Raises as `train` does."""
     resume_record(run.record)
-    write_text(run.resolved_config, resolved_yaml(loaded.config))
+    for folder in (run.path, run.checkpoints):
+        remove_leftovers(folder)
     return train(loaded, run, console, restored)
 
 
@@ -138,44 +112,29 @@ def _load_data(loaded: LoadedConfig, restored: Restored | None) -> Dataset:
     return dataset
 
 
-def _prepare(loaded: LoadedConfig, dataset: Dataset, run: RunDirectory, recorder: Recorder, restored: Restored | None) -> Trainer:  # fmt: skip
+def _prepare(
+    loaded: LoadedConfig, dataset: Dataset, run: RunDirectory, recorder: Recorder, restored: Restored | None
+) -> Trainer:
+    """Return the trainer of a run, compiled, its weights where they start or where the checkpoint has them."""
     listener = Listeners(recorder, recorder.console)
     began = time.perf_counter()
+    validates = "validation" in dataset.splits
     try:
         session = Session(loaded.config, loaded.layer_paths, dataset, listener)
-        check_metrics(loaded.config.metrics, session.graph, dataset.signature)
+        check_fit(loaded.config, session.model, validates)
         trainer = Trainer(session, recorder.save, listener)
-        for name in ("validation",):
-            if name in dataset.splits:
-                session.evaluator(name)
+        if validates:
+            session.evaluator("validation")
     except ConfigError as error:
         raise located(loaded, error) from error
     recorder.compile_seconds = time.perf_counter() - began
     if restored is None:
-        write_text(run.plan, summary_text(session.graph, trainer.executor.plan) + "\n" + plan_text(trainer.executor.plan))
+        write_text(
+            run.plan, summary_text(session.graph, trainer.executor.plan) + "\n" + plan_text(trainer.executor.plan)
+        )
         initialize(session, loaded.config.initialize_from, run.path.parent)
     else:
         put_training(trainer, restored, run.last)
-        recorder.resumed_at(trainer)
+    recorder.resumed_at(trainer.state.step - trainer.state.step_of_epoch)
+    write_text(run.resolved_config, resolved_yaml(loaded.config))
     return trainer
-
-
-@contextmanager
-def _signals(trainer: Trainer) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the training after the step; a second Ctrl-C ends it at once."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        trainer.stop("interrupted")
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-    kept: dict[int, Any] = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            kept[number] = signal.signal(number, stop)
-    except ValueError:  # not the main thread: the caller handles signals
-        kept.clear()
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from dlrun.compiler.compile import Model, compile_plan
-from dlrun.compiler.graph import Graph
+from dlrun.compiler.graph import Graph, node_names
 from dlrun.compiler.lower import Goal
-from dlrun.compiler.updates import OptimizerRule, UpdateRule
+from dlrun.compiler.updates import OptimizerRule, UpdateRule, moving_averages
 from dlrun.config.resolve import resolved_yaml
 from dlrun.config.run_config import RunConfig
 from dlrun.data.codec import fitted_to_json, signature_to_json
@@ -21,10 +22,12 @@ from dlrun.data.random import generator
 from dlrun.data.signature import Signature
 from dlrun.errors import DataError, Path
 from dlrun.executor.executor import Array, Executor
+from dlrun.layers.base import Layer
 from dlrun.metrics import Tracker
 from dlrun.plan import Plan
 from dlrun.runs.environment import versions
 from dlrun.training.events import Listener
+from dlrun.training.steps import mean_loss, run_all, step_table
 
 EVALUATION_BATCH = 256
 
@@ -38,13 +41,25 @@ def available_threads(threads: int | str) -> int:
 
 def make_model(config: RunConfig, paths: Sequence[Path], signature: Signature) -> Model:
     """Return what the compiler needs of a config and its data."""
-    return Model(config.model.layers, paths, signature, config.loss, config.data.augment)
+    return Model(network_layers(config), paths, signature, config.loss, config.data.augment)
+
+
+def network_layers(config: RunConfig) -> tuple[Layer, ...]:
+    """Return the config's layers; those that `initialize_from` freezes are not trainable."""
+    frozen = set(config.initialize_from.freeze) if config.initialize_from else set()
+    layers = config.model.layers
+    return tuple(
+        layer.model_copy(update={"trainable": False}) if name in frozen else layer
+        for layer, name in zip(layers, node_names(layers), strict=True)
+    )
 
 
 class Session:
     """One network: its model, its data, and the executors that share its weights."""
 
-    def __init__(self, config: RunConfig, paths: Sequence[Path], dataset: Dataset, listener: Listener | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, paths: Sequence[Path], dataset: Dataset, listener: Listener | None = None
+    ) -> None:
         self.config, self.dataset = config, dataset
         self.listener = listener or Listener()
         self.threads = available_threads(config.training.threads)
@@ -90,7 +105,9 @@ class Session:
         """Return the executor of training steps, with weights as they start."""
         split = self.split("train")
         data = self.data_of(split, split.rows) | {"order": np.zeros(split.rows, np.int64)}
-        self.training = self._weights = Executor(self.training_plan(), self.threads, data, progress=self.listener.compiling)
+        self.training = self._weights = Executor(
+            self.training_plan(), self.threads, data, progress=self.listener.compiling
+        )
         self.draw_weights(self.training)
         return self.training
 
@@ -113,30 +130,64 @@ class Session:
                 name = f"{node.name}/{variable.name}"
                 values = variable.initializer.draw(variable, generator(self.config.seed, f"weights/{name}"))
                 executor.array(name)[:] = values.ravel()
+        self.start_averages()
 
     def variables(self) -> dict[str, Array]:
         """Return views of the network's variables by name, in their shapes."""
         assert self._weights is not None
         return {name: self._weights.array(name).reshape(shape) for name, shape in self.weights_shapes().items()}
 
+    def averages(self) -> dict[str, Array]:
+        """Return views of the weights' moving averages (flat) by the weights' names; none without `use_ema`."""
+        if self.training is None:
+            return {}
+        return {name: self.training.array(place) for name, place in moving_averages(self.training.plan).items()}
+
+    def start_averages(self) -> None:
+        """Let the moving averages be the weights as they are; the first update copies them anyway."""
+        for name, average in self.averages().items():
+            assert self.training is not None
+            average[:] = self.training.array(name)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the moving averages, where they are kept, in the weights' place for a while: these are measured."""
+        averages = self.averages()
+        if not averages or self.training is None:
+            yield
+            return
+        arena = self.training.arenas["weights"]
+        kept = arena.copy()
+        for name, average in averages.items():
+            self.training.array(name)[:] = average
+        try:
+            yield
+        finally:
+            arena[:] = kept
+
     def weights_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the network's variables by name."""
         return {f"{node.name}/{v.name}": v.shape for node in self.graph.nodes.values() for v in node.variables}
 
     def evaluate(self, name: str, split: Split | None = None) -> tuple[dict[str, Any], Array]:
-        """Return the loss and metrics of a split, and the predictions (rows, *output)."""
+        """Return the loss (with the regularizers' penalties) and metrics of a split, and predictions (rows, *output).
+
+        With `optimizer.use_ema` the network is measured with the moving averages of its weights.
+        """
         rows = split or self.split(name)
         executor = self.evaluator(name, split)
-        run_all(executor, rows.rows, executor.plan.batch)
-        losses, predictions = executor.data["out/losses"], self.predictions(executor, rows.rows)
-        results: dict[str, Any] = {"loss": float(np.mean(losses[: rows.rows], dtype=np.float64))}
+        table = step_table(0, rows.rows, executor.plan.batch)
+        with self.averaged():
+            run_all(executor, table)
+        predictions = self.predictions(executor, rows.rows)
+        results: dict[str, Any] = {"loss": mean_loss(executor, table)}
         results |= self.measure(rows, np.arange(rows.rows), predictions)
         return results, predictions
 
     def predict(self, split: Split) -> Array:
         """Return the predictions for rows without targets."""
         executor = self.evaluator("", split, loss=False)
-        run_all(executor, split.rows, executor.plan.batch)
+        run_all(executor, step_table(0, split.rows, executor.plan.batch))
         return self.predictions(executor, split.rows)
 
     def predictions(self, executor: Executor, rows: int) -> Array:
@@ -144,13 +195,14 @@ class Session:
         return executor.data["out/predictions"][:rows].reshape(rows, *self.graph.output.output_shape)
 
     def measure(self, split: Split, index: Array, predictions: Array) -> dict[str, Any]:
-        """Return the config's metrics for predictions of the rows `index` of a split."""
+        """Return the config's metrics for predictions of the rows `index` of a split; numbers in the data's units."""
         if not self.config.metrics:
             return {}
         target = self.dataset.signature.target
         truth = split.targets[target.name][index]
         if target.kind != "labels":
-            truth = truth * np.asarray(target.scale) + np.asarray(target.offset)
+            truth = target.to_units(truth * np.asarray(target.scale) + np.asarray(target.offset))
+            predictions = target.to_units(predictions)
         weights = None if split.weights is None else split.weights[index]
         results: dict[str, Any] = {}
         for metric in self.config.metrics:
@@ -171,30 +223,6 @@ class Session:
         if split.weights is not None:
             data["data/sample_weights"] = split.weights
         data["out/losses"] = np.zeros(rows, self.config.precision)
+        data["out/penalties"] = np.zeros(rows, self.config.precision)  # at most a step for each row
         data["out/predictions"] = np.zeros((rows, outputs), self.config.precision)
         return data
-
-
-def run_all(executor: Executor, rows: int, batch: int) -> None:
-    """Run an executor once over all rows in order."""
-    executor.run(step_table(0, rows, batch), np.zeros((-(-rows // batch), 1)))
-
-
-def step_table(first_step: int, rows: int, batch: int, drop_last: bool = False, group: int = 1) -> Array:
-    """Return the live values of an epoch's steps: rows, step, first row, whether to apply, steps in the group so far.
-
-    Shape: (steps, 5) int64. Gradients are summed over groups of `group` steps; the last group may be shorter.
-    """
-    steps = rows // batch if drop_last and rows >= batch else -(-rows // batch)
-    number = np.arange(steps)
-    first = number * batch
-    micro = number % group + 1
-    apply = (micro == group) | (number == steps - 1)
-    return np.stack([np.minimum(batch, rows - first), first_step + number, first, apply, micro], axis=1)
-
-
-def variables_hash(variables: Mapping[str, Array]) -> str:
-    """Return the SHA-256 of all weights, as the tests of determinism compare it."""
-    from dlrun.runs.checkpoint import hash_tensors
-
-    return hash_tensors(variables)

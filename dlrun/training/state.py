@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from dlrun.config.training_config import TrainingConfig
+
 
 @dataclass(frozen=True)
 class TrainingState:
@@ -26,7 +28,6 @@ class TrainingState:
     best_row: Mapping[str, Any] = field(default_factory=dict)
     early_best: float | None = None
     waited: int = 0
-    stopped_early: bool = False
     plateau: Mapping[str, Any] | None = None
 
     def changed(self, **changes: Any) -> TrainingState:
@@ -41,6 +42,20 @@ class TrainingState:
     def from_json(cls, values: Mapping[str, Any]) -> TrainingState:
         """Return the state that `to_json` wrote. Raises TypeError for unknown fields."""
         return cls(**values)
+
+
+def reason_to_end(state: TrainingState, training: TrainingConfig) -> str | None:
+    """Return why no step comes after this state, if none does."""
+    early = training.early_stopping
+    if early is not None and state.waited >= max(early.patience, 1):
+        return "early_stopping"
+    if state.epoch >= training.epochs:
+        return "finished"
+    if training.max_steps is not None and state.step >= training.max_steps:
+        return "max_steps"
+    if training.max_time is not None and state.train_seconds >= training.max_time:
+        return "max_time"
+    return None
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.random import permutation
-from dlrun.executor.executor import Array, Executor, Outcome
+from dlrun.executor.executor import Array, Executor
 from dlrun.metrics import scalars
 from dlrun.schedules.reduce_on_plateau import Plateau, ReduceOnPlateau
-from dlrun.training.diagnose import explain_non_finite
+from dlrun.training.diagnose import explain_non_finite, non_finite_weights
 from dlrun.training.events import EpochResult, Listener, Progress, Start
 from dlrun.training.monitors import best_monitor, early_stopping_monitor
-from dlrun.training.session import Session, step_table
-from dlrun.training.state import TrainingState
+from dlrun.training.session import Session
+from dlrun.training.state import TrainingState, reason_to_end
+from dlrun.training.steps import mean_loss, step_table
 
 Save = Callable[["Trainer", str], None]
 
@@ -48,9 +49,9 @@ class Trainer:
         self.stop_reason: str | None = None
         self._split = session.split("train")
         self._table = step_table(0, self._split.rows, session.batch_size, self.config.training.drop_last, self._group)
-        self._best, self._early = best_monitor(self.config), early_stopping_monitor(self.config)
-        self._started = time.monotonic()
-        self._first_step: int | None = None
+        self._validates = "validation" in session.dataset.splits
+        self._best = best_monitor(self.config, self._validates)
+        self._early = early_stopping_monitor(self.config)
 
     @property
     def _group(self) -> int:
@@ -82,31 +83,26 @@ class Trainer:
         self.executor.stop()
 
     def run(self) -> Ending:
-        """Train until the end. Raises NonFiniteError when the loss is NaN or infinite."""
+        """Train until the end. Raises NonFiniteError when the loss or a weight is NaN or infinite."""
         self._announce()
-        training = self.config.training
-        while not (reason := self._reason_to_end()):
-            outcome = self._run_epoch()
+        while not (reason := reason_to_end(self.state, self.config.training) or self.stop_reason):
+            self._run_epoch()
             if self.state.step_of_epoch == self.steps_per_epoch:
                 self._finish_epoch()
-            elif outcome.stopped or self.state.step >= self.total_steps:
-                break
-        reason = self._reason_to_end() or "interrupted"
-        if reason == "max_steps" and self.state.step_of_epoch:
-            self._report_epoch(partial=True)
-        if self.state.step_of_epoch or not training.checkpoints.last:
+        ending = Ending(reason)
+        if self.state.step_of_epoch:
+            self._refuse_non_finite_weights()
+            if ending.is_done:
+                self._report_epoch(partial=True)
+        if self.state.step_of_epoch or not (ending.is_done or self.config.training.checkpoints.last):
             self.save(self, "last")
-        return Ending(reason)
+        return ending
 
-    def _reason_to_end(self) -> str | None:
-        state, training = self.state, self.config.training
-        if state.stopped_early:
-            return "early_stopping"
-        if state.epoch >= training.epochs:
-            return "finished"
-        if training.max_steps is not None and state.step >= training.max_steps:
-            return "max_steps"
-        return self.stop_reason
+    def _refuse_non_finite_weights(self) -> None:
+        """Raise NonFiniteError rather than let a checkpoint hold NaN: the loss shows it one step too late."""
+        for name, array in self.session.variables().items():
+            if not np.isfinite(array).all():
+                raise non_finite_weights(name, self.state)
 
     def _announce(self) -> None:
         session, dataset = self.session, self.session.dataset
@@ -141,8 +137,8 @@ class Trainer:
         updates = self.state.epoch * per_epoch + number // self._group
         return self.config.optimizer.scalars(updates, self.learning_rates(table[:, 1]))
 
-    def _run_epoch(self) -> Outcome:
-        """Run the rest of the running epoch."""
+    def _run_epoch(self) -> None:
+        """Run the rest of the running epoch, or as much of it as there is time for."""
         state = self.state
         self.executor.data["order"][:] = self._order(state.epoch)
         table = self._table.copy()
@@ -157,13 +153,11 @@ class Trainer:
         )  # fmt: skip
         if not (outcome.finished or outcome.stopped):
             raise explain_non_finite(self.session, table[outcome.steps], self.state)
-        return outcome
 
     def _poll(self, table: Array, began: float) -> Callable[[int], None]:
         """Return what is called now and then during an epoch: reports progress, ends it when the time is up."""
         rates = self.learning_rates(table[:, 1])
         limit = self.config.training.max_time
-        losses = self.executor.data["out/losses"]
 
         def poll(done: int) -> None:
             if self.stop_reason:
@@ -181,7 +175,7 @@ class Trainer:
             self.listener.progress(
                 Progress(
                     self.state.epoch + 1, self.config.training.epochs, step, self.steps_per_epoch, speed,
-                    float(np.mean(losses[:rows], dtype=np.float64)), float(rates[index]), left,
+                    mean_loss(self.executor, self._table[:step]), float(rates[index]), left,
                 )
             )  # fmt: skip
 
@@ -189,13 +183,15 @@ class Trainer:
 
     def _finish_epoch(self) -> None:
         """Measure, decide what is best and whether to go on, and write the checkpoints."""
-        checkpoints = self.config.training.checkpoints
+        self._refuse_non_finite_weights()
+        training, checkpoints = self.config.training, self.config.training.checkpoints
         row, is_best = self._report_epoch()
         state = self.state
         self._adjust_plateau(row)
         self._watch(row)
         self.state = self.state.changed(epoch=state.epoch + 1, step_of_epoch=0, seconds=0.0)
-        if is_best and checkpoints.best is not None:
+        restores_best = training.early_stopping is not None and training.early_stopping.restore_best_weights
+        if is_best and (checkpoints.best is not None or restores_best):
             self.save(self, "best")
         if checkpoints.every and self.state.epoch % checkpoints.every == 0:
             self.save(self, "numbered")
@@ -203,10 +199,15 @@ class Trainer:
             self.save(self, "last")
 
     def _report_epoch(self, partial: bool = False) -> tuple[dict[str, Any], bool]:
-        """Measure the running epoch; report its row; note whether it is the best."""
+        """Measure the running epoch; report its row; note whether it is the best. A part of an epoch never is."""
         row = self._measure(partial)
         is_best = False
-        if self._best is not None and self._best.name in row and self._best.is_better(row[self._best.name], self.state.best):
+        if (
+            not partial
+            and self._best is not None
+            and self._best.name in row
+            and self._best.is_better(row[self._best.name], self.state.best)
+        ):
             is_best = True
             self.state = self.state.changed(best=row[self._best.name], best_epoch=row["epoch"], best_row=row)
         self.listener.epoch(EpochResult(row, is_best, partial))
@@ -220,13 +221,13 @@ class Trainer:
         row: dict[str, Any] = {
             "epoch": state.epoch + 1, "step": state.step, "seconds": state.seconds,
             "samples_per_second": rows / max(state.seconds, 1e-9), "learning_rate": rate,
-            "train/loss": float(np.mean(self.executor.data["out/losses"][:rows], dtype=np.float64)),
+            "train/loss": mean_loss(self.executor, self._table[: state.step_of_epoch]),
         }  # fmt: skip
         index = self.executor.data["order"][:rows]
         measured = self.session.measure(self._split, index, self.session.predictions(self.executor, rows))
         row |= {f"train/{name}": value for name, value in scalars(measured).items()}
         due = (state.epoch + 1) % training.validate_every == 0 or state.epoch + 1 == training.epochs or partial
-        if "validation" in self.session.dataset.splits and due:
+        if self._validates and due:
             self.listener.validating("validation")
             measured, _ = self.session.evaluate("validation")
             row |= {f"validation/{name}": value for name, value in scalars(measured).items()}
@@ -242,11 +243,15 @@ class Trainer:
     def _watch(self, row: dict[str, Any]) -> None:
         """Let early stopping see the epoch."""
         early = self.config.training.early_stopping
-        if early is None or self._early is None or self._early.name not in row or row["epoch"] <= early.start_from_epoch:
+        if (
+            early is None
+            or self._early is None
+            or self._early.name not in row
+            or row["epoch"] <= early.start_from_epoch
+        ):
             return
         value = float(row[self._early.name])
         if self._early.is_better(value, self.state.early_best):
             self.state = self.state.changed(early_best=value, waited=0)
         else:
-            waited = self.state.waited + 1
-            self.state = self.state.changed(waited=waited, stopped_early=waited >= max(early.patience, 1))
+            self.state = self.state.changed(waited=self.state.waited + 1)

@@ -1,0 +1,95 @@
+"""Whether the parts of a config fit each other and the data: what the config alone can't tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dlrun.compiler.compile import Model, compile_plan
+from dlrun.compiler.graph import Graph, parameter_count
+from dlrun.compiler.lower import Goal
+from dlrun.compiler.updates import OptimizerRule
+from dlrun.config.load import LoadedConfig
+from dlrun.config.run_config import RunConfig
+from dlrun.data.load import load, probe
+from dlrun.data.signature import Signature
+from dlrun.errors import ConfigError, Problem, ShapeError
+from dlrun.plan import Plan
+from dlrun.training.monitors import check_monitors, expects_validation
+from dlrun.training.session import available_threads, make_model
+
+
+def validate(loaded: LoadedConfig) -> None:
+    """Check that layers, loss, metrics and data fit, reading no more of the data than that takes.
+
+    Raises: ConfigError with the places of all problems; DataError where the data can't be found or read.
+    """
+    config = loaded.config
+    try:
+        model = make_model(config, loaded.layer_paths, probe(config.data, config.seed))
+        check_fit(config, model, expects_validation(config))
+    except ConfigError as error:
+        raise located(loaded, error) from error
+
+
+def check_fit(config: RunConfig, model: Model, validates: bool | None) -> None:
+    """Check a model against its data. `validates` says whether there are validation rows; None: it isn't known yet.
+
+    Raises: ConfigError with all problems that were found.
+    """
+    graph = model.graph()
+    problems: list[Problem] = []
+    checks: tuple[Callable[[], None], ...] = (
+        lambda: _check_targets(model.signature),
+        lambda: _check_trainable(graph),
+        lambda: _check_metrics(config, graph, model.signature),
+        lambda: check_monitors(config, validates),
+    )
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_targets(signature: Signature) -> None:
+    if len(signature.targets) > 1:
+        message = f"a network has one output and learns one target, got {', '.join(signature.targets)}"
+        way_out = "several columns of numbers can be one target: target: {columns: [...]}"
+        raise ConfigError([Problem(("data", "target"), message, way_out)])
+
+
+def _check_trainable(graph: Graph) -> None:
+    if not parameter_count(graph)["trainable"]:
+        message = "nothing in this network can be trained: no layer has weights that are trainable"
+        raise ConfigError([Problem(("model", "layers"), message, "add a dense or conv2d layer, or let one be trained")])
+
+
+def _check_metrics(config: RunConfig, graph: Graph, signature: Signature) -> None:
+    problems = []
+    for index, metric in enumerate(config.metrics):
+        try:
+            metric.check(signature.target, graph.output.output_shape[-1])
+        except ShapeError as error:
+            problems.append(Problem(("metrics", index), error.message, error.help))
+    if problems:
+        raise ConfigError(problems)
+
+
+def located(loaded: LoadedConfig, error: ConfigError) -> ConfigError:
+    """Return the error with the places of its problems in the config's file."""
+    return error if hasattr(error, "located") else loaded.error(error.problems)
+
+
+def compile_only(loaded: LoadedConfig) -> tuple[Graph, Plan]:
+    """Return the graph and the training plan of a config, without reading more of the data than their shape needs."""
+    validate(loaded)
+    config = loaded.config
+    model = make_model(config, loaded.layer_paths, probe(config.data, config.seed))
+    size = config.training.batch_size
+    batch = load(config.data, config.seed).splits["train"].rows if size == "full" else size
+    goal = Goal(training=True, gradients=True, weighted=config.data.sample_weights is not None)
+    threads = available_threads(config.training.threads)
+    rule = OptimizerRule(config.optimizer)
+    return model.graph(), compile_plan(model, goal, rule, config.precision, batch, threads, config.seed)
