@@ -53,14 +53,8 @@ SLICE = 24
 @helper
 def weights_of_image(x, dy, dw, zeros, is_first, g):  # type: ignore[no-untyped-def]
     """dw = the gradient that one sample gives, added to what is there unless it is the first. x is padded."""
-    channels, filters, groups, padded_width, width = (
-        g[CHANNELS],
-        g[FILTERS],
-        g[GROUPS],
-        g[PADDED_WIDTH],
-        g[KERNEL_WIDTH],
-    )
-    depth, columns = channels // groups, filters // groups
+    channels, filters, groups, width = g[CHANNELS], g[FILTERS], g[GROUPS], g[KERNEL_WIDTH]
+    depth, columns, padded_width = channels // groups, filters // groups, g[PADDED_WIDTH]
     parts = 1 if g[DILATION_X] == 1 and groups == 1 else width
     count = width * depth // parts
     for group in range(groups):

@@ -29,8 +29,11 @@ class ConvPool(Layer):
 
     type: Literal["conv_pool"] = "conv_pool"
     convolution: Convolution
+    """The convolution, without its activation."""
     pool: Pool
+    """A pool that takes the largest."""
     has_relu: bool
+    """Whether a ReLU stands between them."""
 
     reads_output: ClassVar[bool] = False
 
@@ -79,8 +82,8 @@ class ConvPool(Layer):
                 geometry=common["geometry"],
             )
             emit.call(
-                conv_pool_backward_input, dy=emit.output_gradient, packed=packed, zeros=emit.zeros(geometry.channels), dx=dx,
-                no_limit=NO_LIMIT, scratch=ScratchSize(geometry.gradient_padded_size + prod(pool.image)), **common,
+                conv_pool_backward_input, dy=emit.output_gradient, packed=packed, zeros=emit.zeros(geometry.channels),
+                dx=dx, no_limit=NO_LIMIT, scratch=ScratchSize(geometry.gradient_padded_size + prod(pool.image)), **common,
             )  # fmt: skip
         if kernel is None:
             return

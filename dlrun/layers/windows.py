@@ -40,7 +40,14 @@ class Window:
         return (self.out - 1) * self.stride + (self.size - 1) * self.dilation + 1
 
 
-def window(extent: int, size: int, stride: int, padding: Padding | Literal["causal"], dilation: int = 1, field: str = "kernel_size") -> Window:  # fmt: skip
+def window(
+    extent: int,
+    size: int,
+    stride: int,
+    padding: Padding | Literal["causal"],
+    dilation: int = 1,
+    field: str = "kernel_size",
+) -> Window:
     """Return the windows of an axis, as Keras has them.
 
     "valid": only windows that lie within the axis. "same": ceil(extent / stride) windows, the zeros shared evenly,
