@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.load import load
@@ -126,7 +128,7 @@ def _draw(run: RunDirectory, evaluation: Evaluation) -> None:
     tracker.update(truth, evaluation.predictions)
     classes = target.classes or ()
     run.plots.mkdir(exist_ok=True)
-    matrix = next(iter(tracker.result().values()))
+    matrix = np.asarray(next(iter(tracker.result().values())), np.float64).tolist()
     draw_confusion_matrix(run.plots / "confusion_matrix.png", matrix, classes)
     images = next(iter(evaluation.split.inputs.values()))
     if images.ndim == 4 and evaluation.predictions.shape[-1] == len(classes):
