@@ -16,7 +16,7 @@ from dlrun.training.state import TrainingState
 if TYPE_CHECKING:
     from dlrun.training.session import Session
 
-ADVICE = "lower optimizer.learning_rate, or set optimizer.global_clipnorm; the last good checkpoint is kept"
+ADVICE = "lower optimizer.learning_rate, or set optimizer.global_clipnorm; checkpoints of earlier epochs are kept"
 
 
 def explain_non_finite(session: Session, live: Array, state: TrainingState) -> NonFiniteError:
@@ -56,16 +56,21 @@ def _first_cause(session: Session, live: Array) -> str:
         if buffer.region != "work" or buffer.dtype != "real" or buffer.row_size is None:
             continue
         if not np.isfinite(executor.array(name)[: rows * buffer.row_size]).all():
-            return _describe(name)
-    return "it overflowed"
+            return _describe(name, session, executor, rows)
+    return "the mean of the losses overflowed"
 
 
-def _describe(name: str) -> str:
+def _describe(name: str, session: Session, executor: Executor, rows: int) -> str:
     kind, _, rest = name.partition("/")
     if kind == "inputs":
         return f"the data input {rest!r} holds NaN or infinity"
     if kind == "targets":
         return f"the target {rest!r} holds NaN or infinity"
-    if name in ("losses", "predictions", "sample_weights"):
-        return "it first appears in the loss itself"
+    if name in ("losses", "predictions", "sample_weights") or name.startswith("loss/"):
+        output = session.graph.output.name
+        values = session.predictions(executor, rows)
+        largest = np.abs(values[np.isfinite(values)], dtype=np.float64).max(initial=0.0)
+        return (
+            f"it first appears in the loss itself, of the output of layer {output!r}, with values up to {largest:.3g}"
+        )
     return f"NaN or infinity first appears in the output of layer {name.rsplit('/', 1)[0]!r}"
