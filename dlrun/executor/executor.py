@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.plan import LIVE_WORDS, Argument, Buffer, LiveValue, Plan, ScratchSize, Step, Update
-from dlrun.executor.run_loop import CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
+from dlrun.executor.run_loop import ALONE, BARRIER, CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
 from dlrun.kernels.lang import Kernel, Scratch
 from dlrun.kernels.store import load_kernels
 
@@ -144,9 +144,10 @@ class Executor:
         self._scratch = aligned_zeros(self._scratch_stride * self.threads)
 
     def _build_program(self) -> Array:
-        rows = [
-            (self.addresses[call.kernel], self._block(call).ctypes.data, int(call.barrier)) for call in self.plan.calls
-        ]
+        rows = []
+        for call in self.plan.calls:
+            flags = (BARRIER if call.barrier else 0) | (ALONE if call.partition == "one" else 0)
+            rows.append((self.addresses[call.kernel], self._block(call).ctypes.data, flags))
         return np.array(rows, np.int64).reshape(-1, 3)
 
     def _block(self, step: Step) -> Array:

@@ -25,6 +25,7 @@ STOP, DONE, ARRIVED, GENERATION = 0, 64, 128, 192
 """Byte offsets in the control block: each word has a cache line of its own."""
 CONTROL_BYTES = 256
 FINISHED, STOPPED = 0, -1
+BARRIER, ALONE = 1, 2
 
 
 @helper
@@ -50,7 +51,7 @@ def barrier(control, threads):  # type: ignore[no-untyped-def]
 def run_steps(program: InLong, calls: Size, table: InLong, steps: Size, live: OutLong, words: Size, scalar_table: InDouble, scalars: OutDouble, scalar_count: Size, control: Size, thread: Thread, threads: Threads) -> int:  # fmt: skip
     """Run steps until all are done, a stop is asked for, or a kernel returns a status that isn't 0.
 
-    program (calls, 3): function, argument block, whether a barrier stands before it. table (steps, words): the live
+    program (calls, 3): function, argument block, flags: a BARRIER stands before it, thread 0 makes it ALONE. table (steps, words): the live
     values of each step. scalar_table (steps, scalar_count): the optimizer's. Word STOP of `control` asks for a stop
     at the next step's start; word DONE counts the finished steps. Returns FINISHED, STOPPED, or the kernel's status.
     """
@@ -66,8 +67,11 @@ def run_steps(program: InLong, calls: Size, table: InLong, steps: Size, live: Ou
         if live[words] != 0:
             return STOPPED
         for i in range(calls):
-            if program[3 * i + 2] != 0:
+            flags = program[3 * i + 2]
+            if flags & BARRIER:
                 barrier(control, threads)
+            if flags & ALONE and thread != 0:
+                continue
             status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
             if status != 0:
                 return status
