@@ -26,8 +26,8 @@ format: $(VENV)
 test: $(VENV)  ## everything, as in .ci/run
 	$(BIN)/python -m pytest
 
-bench: $(VENV)  ## dlrun beside the libraries that are installed; see docs/benchmarks.md
-	$(BIN)/python -m benchmarks
+bench: $(VENV)  ## dlrun beside the libraries that are installed; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks --page docs/benchmarks.md
 
 results: $(VENV)  ## train every shipped config on the real data and write docs/results.md
 	$(BIN)/python -m benchmarks.results

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
+from pathlib import Path
 
 from benchmarks.contender import CONTENDERS
 from benchmarks.machine import describe, product_ceiling
-from benchmarks.measure import Comparison, Effort, compare, known
+from benchmarks.measure import Effort, compare, known
 from benchmarks.network import Unsupported
-from benchmarks.report import as_json, comparison_text, machine_text
+from benchmarks.report import Sitting, as_json, comparison_text, machine_text, page
 from dlrun.errors import DlrunError
 
 CONFIGS = ("configs/mnist_mlp_sgd.yaml", "configs/mnist_cnn.yaml", "configs/cifar_cnn.yaml")
@@ -32,6 +34,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=10_000, help="training rows, in memory (default: 10,000)")
     parser.add_argument("--no-start", dest="start", action="store_false", help="leave cold and warm starts out")
     parser.add_argument("--json", action="store_true", help="print every figure as JSON")
+    parser.add_argument("--page", type=Path, help="write a page (docs/benchmarks.md) as well")
+    parser.add_argument("--remark", default="", help="a sentence for the page: what else the machine was doing, say")
     return parser.parse_args(arguments)
 
 
@@ -43,27 +47,34 @@ def say(text: str) -> None:
 def main() -> int:
     """Measure and print."""
     options = parse()
-    machine = describe()
-    threads = sorted({1, options.threads})
-    ceilings = {count: product_ceiling(count) for count in threads}
+    cores = sorted({1, options.threads})
+    sitting = Sitting(describe(), {count: product_ceiling(count) for count in cores})
     if not options.json:
-        print(machine_text(machine, ceilings), end="\n\n")
+        print(machine_text(sitting), end="\n\n")
     effort = Effort(options.rounds, options.seconds, options.rows, options.start)
-    comparisons: list[Comparison] = []
     try:
         names = known(options.contenders)
         for config in options.configs:
             for batch in options.batch_sizes:
                 say(f"{config}, batch {batch}")
-                comparisons.append(compare(config, batch, options.threads, names, effort, say))
+                sitting.comparisons.append(compare(config, batch, options.threads, names, effort, say))
                 if not options.json:
-                    print(comparison_text(comparisons[-1]), flush=True)
+                    print(comparison_text(sitting.comparisons[-1]), flush=True)
     except (ValueError, Unsupported, DlrunError) as error:
         say(f"error: {error}")
         return 2
     if options.json:
-        print(as_json(machine, ceilings, comparisons))
+        print(as_json(sitting))
+    if options.page:
+        command = shlex.join(["python", "-m", "benchmarks", *_without_page(sys.argv[1:])])
+        options.page.write_text(page(command, options.remark, sitting), encoding="utf-8")
     return 0
+
+
+def _without_page(arguments: list[str]) -> list[str]:
+    """Return the command's arguments as a reader would repeat them."""
+    dropped = {i + j for i, text in enumerate(arguments) if text in ("--page", "--remark") for j in (0, 1)}
+    return [text for i, text in enumerate(arguments) if i not in dropped]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 from dlrun.cli.main import app
 from dlrun.config.document import parse_text
 from dlrun.config.load import load_config
+from dlrun.config.source import Source
 from tests.repository.documents import DOCUMENTS, ROOT, blocks
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
@@ -36,7 +37,7 @@ def test_whole_configs_are_valid(document, tmp_path):
             path.write_text(text, encoding="utf-8")
             load_config(path)
         else:
-            parse_text(text, document.name)
+            parse_text(Source(document.name, text))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
