@@ -2,6 +2,7 @@ import errno
 import os
 import resource
 import signal
+from contextlib import contextmanager
 
 import pytest
 
@@ -9,15 +10,20 @@ from dlrun.errors import RunError
 from dlrun.runs import files
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may grow beyond 4 kB: the nearest thing to a full disk that needs no rights."""
+    """No file may grow beyond 4 kB: the nearest thing to a full disk that needs no rights.
+
+    Not a fixture: pytest writes its own output, to a file perhaps, between a test's end and its fixtures'.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_replaces_a_file_as_a_whole(tmp_path):
@@ -28,20 +34,20 @@ def test_replaces_a_file_as_a_whole(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_keeps_the_old_file_when_the_disk_is_full(tmp_path, small_files):
+def test_keeps_the_old_file_when_the_disk_is_full(tmp_path):
     path = tmp_path / "a.bin"
     files.write_bytes(path, b"old")
-    with pytest.raises(RunError, match=r"can't write .*a\.bin: File too large") as caught:
+    with small_files(), pytest.raises(RunError, match=r"can't write .*a\.bin: File too large") as caught:
         files.write_bytes(path, bytes(10_000))
     assert "limit" in (caught.value.help or "")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a.bin"]
 
 
-def test_takes_a_partial_append_back(tmp_path, small_files):
+def test_takes_a_partial_append_back(tmp_path):
     path = tmp_path / "a.log"
     files.append_bytes(path, b"x" * 4000)
-    with pytest.raises(RunError, match="can't write"):
+    with small_files(), pytest.raises(RunError, match="can't write"):
         files.append_bytes(path, b"y" * 200)
     assert path.read_bytes() == b"x" * 4000
 
