@@ -1,1 +1,1 @@
-
+"""Runs plans: memory, threads, and the loop over steps."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.plan import LIVE_WORDS, Argument, Buffer, LiveValue, Plan, ScratchSize, Step, Update
 from dlrun.executor.run_loop import ALONE, BARRIER, CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
-from dlrun.kernels.lang import Kernel, Scratch
+from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.kernels.store import load_kernels
+from dlrun.plan import LIVE_WORDS, Argument, Buffer, LiveValue, Plan, ScratchSize, Step, Update
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 4)
@@ -56,7 +56,14 @@ class Executor:
     to be compiled (name, done, total).
     """
 
-    def __init__(self, plan: Plan, threads: int, data: Mapping[str, Array], weights: Executor | None = None, progress: Callable[[str, int, int], None] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        plan: Plan,
+        threads: int,
+        data: Mapping[str, Array],
+        weights: Executor | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
         self.plan, self.threads = plan, threads
         self.addresses = load_kernels([*plan.kernels, run_steps], plan.precision, progress)
         self.arenas = {region: aligned_zeros(size) for region, size in plan.arena_bytes.items()}
@@ -159,9 +166,9 @@ class Executor:
         block = np.zeros(max(len(slots) + 1, 1) + 8, np.int64)
         for name, kind in kernel.arguments.items():
             value, slot = arguments[name], slots[name]
-            if kind is Scratch:
+            if kind is KINDS["Scratch"]:
                 block[slot : slot + 2] = self._scratch.ctypes.data, self._scratch_stride
-            elif kind.name == "Number":
+            elif kind.name == "Number" and isinstance(value, int | float):
                 block[slot : slot + 1].view(np.float64)[0] = value
             else:
                 block[slot] = self._word(value)
@@ -190,4 +197,5 @@ class Executor:
             chain = np.array(words, np.int64)
             self._blocks.append(chain)
             return int(chain.ctypes.data)
-        return int(value)  # type: ignore[call-overload, no-any-return]
+        assert isinstance(value, int), value
+        return value

@@ -5,6 +5,7 @@ from dlrun.kernels.lang import (
     InLong,
     OutDouble,
     OutLong,
+    Primitive,
     Size,
     Thread,
     Threads,
@@ -16,44 +17,57 @@ from dlrun.kernels.lang import (
     helper,
     kernel,
     spin_pause,
-    yield_thread,
 )
 
-SPINS = 2000
-"""Looks at a barrier before a thread gives way: about 10 us, the cost of a system call or two."""
-STOP, DONE, ARRIVED, GENERATION = 0, 64, 128, 192
+SPINS = 4000
+"""Looks at a barrier before a thread goes to sleep: some 100 us, longer than threads of equal work wait on each other."""
+STOP, DONE, ARRIVED, GENERATION, SLEEPERS = 0, 64, 128, 192, 256
 """Byte offsets in the control block: each word has a cache line of its own."""
-CONTROL_BYTES = 256
+CONTROL_BYTES = 320
 FINISHED, STOPPED = 0, -1
 BARRIER, ALONE = 1, 2
+
+sleep_while_equal = Primitive("dlrun.kernels.futex:sleep_while_equal")
+wake_all = Primitive("dlrun.kernels.futex:wake_all")
 
 
 @helper
 def barrier(control, threads):  # type: ignore[no-untyped-def]
-    """Wait until all threads are here. Spins briefly, then gives way, so that a full machine loses no time slices."""
+    """Wait until all threads are here. Spins briefly, then sleeps: on a full machine the core is another thread's.
+
+    A sleeper first counts itself, then sleeps only if the generation is still its own; the last to arrive first
+    raises the generation, then looks for sleepers. So either the one is seen or the other.
+    """
     if threads == 1:
         return
     generation = atomic_load(control + GENERATION)
     if atomic_add(control + ARRIVED, 1) == threads - 1:
         atomic_add(control + ARRIVED, -threads)
         atomic_add(control + GENERATION, 1)
-    else:
-        spins = 0
-        while atomic_load(control + GENERATION) == generation:
-            spins += 1
-            if spins < SPINS:
-                spin_pause()
-            else:
-                yield_thread()
+        if atomic_add(control + SLEEPERS, 0) > 0:
+            wake_all(control + GENERATION)
+        return
+    for _ in range(SPINS):
+        if atomic_load(control + GENERATION) != generation:
+            return
+        spin_pause()
+    atomic_add(control + SLEEPERS, 1)
+    while atomic_load(control + GENERATION) == generation:
+        sleep_while_equal(control + GENERATION, generation)
+    atomic_add(control + SLEEPERS, -1)
 
 
 @kernel
-def run_steps(program: InLong, calls: Size, table: InLong, steps: Size, live: OutLong, words: Size, scalar_table: InDouble, scalars: OutDouble, scalar_count: Size, control: Size, thread: Thread, threads: Threads) -> int:  # fmt: skip
+def run_steps(
+    program: InLong, calls: Size, table: InLong, steps: Size, live: OutLong, words: Size, scalar_table: InDouble,
+    scalars: OutDouble, scalar_count: Size, control: Size, thread: Thread, threads: Threads,
+) -> int:  # fmt: skip
     """Run steps until all are done, a stop is asked for, or a kernel returns a status that isn't 0.
 
-    program (calls, 3): function, argument block, flags: a BARRIER stands before it, thread 0 makes it ALONE. table (steps, words): the live
-    values of each step. scalar_table (steps, scalar_count): the optimizer's. Word STOP of `control` asks for a stop
-    at the next step's start; word DONE counts the finished steps. Returns FINISHED, STOPPED, or the kernel's status.
+    program (calls, 3): function, argument block, flags: a BARRIER stands before it, thread 0 makes it ALONE.
+    table (steps, words): the live values of each step. scalar_table (steps, scalar_count): the optimizer's. Word STOP
+    of `control` asks for a stop at the next step's start; word DONE counts the finished steps. Returns FINISHED,
+    STOPPED, or the kernel's status.
     """
     flush_denormals()
     for step in range(steps):
@@ -72,7 +86,7 @@ def run_steps(program: InLong, calls: Size, table: InLong, steps: Size, live: Ou
                 barrier(control, threads)
             if flags & ALONE and thread != 0:
                 continue
-            status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
+            status: int = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
             if status != 0:
                 return status
         barrier(control, threads)
