@@ -1,0 +1,73 @@
+"""The shipped configs: each is valid, compiles, and the small ones reach what their first lines say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlrun.config.document import parse_file
+from dlrun.config.load import load_config
+from dlrun.config.node import plain
+from dlrun.config.source import Source
+from dlrun.data.load import load
+from dlrun.errors import DataError, MissingExtra
+from dlrun.training.evaluation import evaluate_run
+from dlrun.training.events import Listener
+from dlrun.training.fit import compile_only
+from dlrun.training.run import create_run, train
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+NAMES = [path.stem for path in CONFIGS]
+WANTED = {
+    "mnist_cnn", "mnist_mlp_sgd", "mnist_mlp_adam", "mnist_best", "fashion_cnn", "cifar_cnn", "linear_regression",
+    "housing", "iris", "digits", "autoencoder_mnist",
+}  # fmt: skip
+
+
+def train_to_end(name, folder):
+    loaded = load_config(ROOT / f"configs/{name}.yaml")
+    return train(loaded, create_run(loaded, ["test"], folder), Listener())
+
+
+def test_every_promised_config_is_there():
+    assert set(NAMES) >= WANTED
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=NAMES)
+def test_it_names_the_schema_and_keeps_to_it(path):
+    jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema (the extra test)")
+    text = path.read_text()
+    assert text.startswith("# yaml-language-server: $schema=../dlrun.schema.json\n")
+    assert text.splitlines()[1].startswith("# "), "a comment for the reader comes next"
+    written = plain(parse_file(Source(path.name, text)).root)
+    jsonschema.validate(written, json.loads((ROOT / "dlrun.schema.json").read_text()))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=NAMES)
+def test_it_is_valid_and_compiles(path):
+    loaded = load_config(path)
+    try:
+        graph, plan = compile_only(loaded)
+    except (DataError, MissingExtra) as error:
+        pytest.skip(f"its data are not here: {error.message}")
+    assert plan.calls
+    assert graph.output.output_shape
+
+
+def test_linear_regression_agrees_with_least_squares(tmp_path):
+    trainer = train_to_end("linear_regression", tmp_path).trainer
+    rows = load(trainer.config.data, trainer.config.seed).splits["train"]
+    x, y = np.asarray(rows.inputs["x"], np.float64), np.asarray(rows.targets["target"], np.float64).reshape(-1)
+    slope, intercept = np.linalg.lstsq(np.column_stack([x, np.ones(len(x))]), y, rcond=None)[0]
+    variables = trainer.session.variables()
+    assert abs(variables["dense_1/kernel"].item() - slope) < 1e-3
+    assert abs(variables["dense_1/bias"].item() - intercept) < 1e-3
+
+
+@pytest.mark.parametrize(("name", "accuracy"), [("iris", 0.9), ("digits", 0.97)])
+def test_small_classifiers_learn(name, accuracy, tmp_path):
+    pytest.importorskip("sklearn", reason="needs scikit-learn (the extra sklearn)")
+    run = train_to_end(name, tmp_path).run
+    assert evaluate_run(run, "test", None).metrics["accuracy"] >= accuracy
