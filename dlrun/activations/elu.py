@@ -11,7 +11,7 @@ from dlrun.kernels.math import expm1
 
 
 @kernel
-def elu_forward(x: In, y: Out, alpha: Number, rows: Live, size: Size, thread: Thread, threads: Threads):
+def elu_forward(x: In, y: Out, alpha: Number, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = x where x >= 0, else alpha * (exp(x) - 1). Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
@@ -20,7 +20,9 @@ def elu_forward(x: In, y: Out, alpha: Number, rows: Live, size: Size, thread: Th
 
 
 @kernel
-def elu_backward(saved: In, dy: In, dx: Out, alpha: Number, rows: Live, size: Size, thread: Thread, threads: Threads):
+def elu_backward(
+    saved: In, dy: In, dx: Out, alpha: Number, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """dx = dy where y > 0, else dy * (y + alpha). Saves: y. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -17,7 +17,7 @@ def inner_slope(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gelu_forward(x: In, y: Out, approximate: Number, rows: Live, size: Size, thread: Thread, threads: Threads):
+def gelu_forward(x: In, y: Out, approximate: Number, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = x (1 + erf(x / sqrt 2)) / 2, or x (1 + tanh u) / 2. Partition: samples."""
     first, last = first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size
     half, root = real(0.5), real(0.7071067811865476)
@@ -32,7 +32,9 @@ def gelu_forward(x: In, y: Out, approximate: Number, rows: Live, size: Size, thr
 
 
 @kernel
-def gelu_backward(saved: In, dy: In, dx: Out, approximate: Number, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def gelu_backward(
+    saved: In, dy: In, dx: Out, approximate: Number, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """dx = dy (P + x P'), where P = (1 + erf(x / sqrt 2)) / 2 and P' = exp(-x² / 2) / sqrt(2 pi).
 
     The approximation's P = (1 + tanh u) / 2 has P' = (1 - tanh² u) u' / 2. Saves: x. Partition: samples.

@@ -8,7 +8,7 @@ from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, k
 
 
 @kernel
-def hard_sigmoid_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def hard_sigmoid_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = min(max(x / 6 + 1/2, 0), 1); NaN stays NaN. Partition: samples."""
     zero, one, sixth, half = real(0), real(1), real(1 / 6), real(0.5)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
@@ -17,7 +17,7 @@ def hard_sigmoid_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, 
 
 
 @kernel
-def hard_sigmoid_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def hard_sigmoid_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy / 6 where 0 < y < 1, else 0. Saves: y. Partition: samples."""
     zero, one, sixth = real(0), real(1), real(1 / 6)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

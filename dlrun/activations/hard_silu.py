@@ -8,7 +8,7 @@ from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, k
 
 
 @kernel
-def hard_silu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def hard_silu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = x * min(max(x / 6 + 1/2, 0), 1); NaN stays NaN. Partition: samples."""
     zero, one, sixth, half = real(0), real(1), real(1 / 6), real(0.5)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
@@ -18,7 +18,7 @@ def hard_silu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, thr
 
 
 @kernel
-def hard_silu_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def hard_silu_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy * (x / 3 + 1/2) where -3 < x < 3, dy above, 0 below. Saves: x. Partition: samples."""
     zero, one, third, half, edge = real(0), real(1), real(1 / 3), real(0.5), real(3)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -8,7 +8,7 @@ from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, k
 
 
 @kernel
-def hard_tanh_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def hard_tanh_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = min(max(x, -1), 1); NaN stays NaN. Partition: samples."""
     low, top = real(-1), real(1)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
@@ -17,7 +17,7 @@ def hard_tanh_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, thr
 
 
 @kernel
-def hard_tanh_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def hard_tanh_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy where -1 < y < 1, else 0. Saves: y. Partition: samples."""
     low, top, zero = real(-1), real(1), real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -10,7 +10,9 @@ from dlrun.kernels.lang import In, Live, Number, Out, Size, Thread, Threads, fir
 
 
 @kernel
-def leaky_relu_forward(x: In, y: Out, negative_slope: Number, rows: Live, size: Size, thread: Thread, threads: Threads):
+def leaky_relu_forward(
+    x: In, y: Out, negative_slope: Number, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """y = x where x >= 0, else negative_slope * x. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
@@ -19,7 +21,9 @@ def leaky_relu_forward(x: In, y: Out, negative_slope: Number, rows: Live, size: 
 
 
 @kernel
-def leaky_relu_backward(saved: In, dy: In, dx: Out, negative_slope: Number, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def leaky_relu_backward(
+    saved: In, dy: In, dx: Out, negative_slope: Number, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """dx = dy where y > 0, else negative_slope * dy. Saves: y. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -9,7 +9,7 @@ from dlrun.kernels.math import exp
 
 
 @kernel
-def mish_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def mish_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = x * n / (n + 2) with n = e (e + 2), e = exp(x). Partition: samples.
 
     n / (n + 2) is tanh(softplus(x)), and 1 from x = 20.
@@ -23,7 +23,7 @@ def mish_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads:
 
 
 @kernel
-def mish_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def mish_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy * (t + x * (1 - t²) * s), s = sigmoid(x). Saves: x. Partition: samples.
 
     t = n / (n + 2) and 1 - t² = 4 (n + 1) / (n + 2)² with n = e (e + 2), e = exp(x).

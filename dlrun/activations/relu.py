@@ -8,7 +8,7 @@ from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, k
 
 
 @kernel
-def relu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def relu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = max(x, 0); NaN stays NaN. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
@@ -17,7 +17,7 @@ def relu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads:
 
 
 @kernel
-def relu_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def relu_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy where y > 0, else 0. Saves: y. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -8,7 +8,7 @@ from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, k
 
 
 @kernel
-def relu6_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def relu6_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = min(max(x, 0), 6); NaN stays NaN. Partition: samples."""
     zero, top = real(0), real(6)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
@@ -17,7 +17,7 @@ def relu6_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads
 
 
 @kernel
-def relu6_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def relu6_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy where 0 < y < 6, else 0. Saves: y. Partition: samples."""
     zero, top = real(0), real(6)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

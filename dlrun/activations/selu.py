@@ -11,7 +11,7 @@ ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 @kernel
-def selu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def selu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = SCALE * x where x >= 0, else SCALE * ALPHA * (exp(x) - 1). Partition: samples."""
     zero, scale, product = real(0), real(SCALE), real(SCALE * ALPHA)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
@@ -20,7 +20,7 @@ def selu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads:
 
 
 @kernel
-def selu_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def selu_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = SCALE * dy where y > 0, else dy * (y + SCALE * ALPHA). Saves: y. Partition: samples."""
     zero, scale, product = real(0), real(SCALE), real(SCALE * ALPHA)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -9,14 +9,14 @@ from dlrun.kernels.math import sigmoid
 
 
 @kernel
-def sigmoid_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def sigmoid_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = 1 / (1 + exp(-x)). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         put(y, i, sigmoid(get(x, i)))
 
 
 @kernel
-def sigmoid_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def sigmoid_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy * y * (1 - y). Saves: y. Partition: samples."""
     one = real(1)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -9,7 +9,7 @@ from dlrun.kernels.math import sigmoid
 
 
 @kernel
-def silu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def silu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = x * sigmoid(x). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         v = get(x, i)
@@ -17,7 +17,7 @@ def silu_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads:
 
 
 @kernel
-def silu_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def silu_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy * s * (1 + x * (1 - s)) with s = sigmoid(x). Saves: x. Partition: samples."""
     one = real(1)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -8,7 +8,7 @@ from dlrun.kernels.math import exp
 
 
 @kernel
-def softmax_forward(x: In, y: Out, rows: Live, size: Size, width: Size, thread: Thread, threads: Threads):
+def softmax_forward(x: In, y: Out, rows: Live, size: Size, width: Size, thread: Thread, threads: Threads) -> None:
     """y = exp(x - max x) / sum exp(x - max x), over each `width` entries. Partition: samples."""
     parts = size // width
     for part in range(first_of(rows, thread, threads) * parts, last_of(rows, thread, threads) * parts):
@@ -26,7 +26,9 @@ def softmax_forward(x: In, y: Out, rows: Live, size: Size, width: Size, thread: 
 
 
 @kernel
-def softmax_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, width: Size, thread: Thread, threads: Threads):
+def softmax_backward(
+    saved: In, dy: In, dx: Out, rows: Live, size: Size, width: Size, thread: Thread, threads: Threads
+) -> None:
     """dx = y * (dy - sum y * dy), over each `width` entries. Saves: y. Partition: samples."""
     parts = size // width
     for part in range(first_of(rows, thread, threads) * parts, last_of(rows, thread, threads) * parts):

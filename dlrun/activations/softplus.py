@@ -9,14 +9,14 @@ from dlrun.kernels.math import expm1, softplus
 
 
 @kernel
-def softplus_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def softplus_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = log(1 + exp(x)). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         put(y, i, softplus(get(x, i)))
 
 
 @kernel
-def softplus_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def softplus_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy * (1 - exp(-y)), which is dy * sigmoid(x). Saves: y. Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         put(dx, i, -get(dy, i) * expm1(-get(saved, i)))

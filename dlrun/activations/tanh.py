@@ -9,14 +9,14 @@ from dlrun.kernels.math import tanh
 
 
 @kernel
-def tanh_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def tanh_forward(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = tanh(x). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         put(y, i, tanh(get(x, i)))
 
 
 @kernel
-def tanh_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def tanh_backward(saved: In, dy: In, dx: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """dx = dy * (1 - y²). Saves: y. Partition: samples."""
     one = real(1)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

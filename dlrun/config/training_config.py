@@ -72,4 +72,4 @@ class TrainingConfig(Spec):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     """Which checkpoints are kept."""
     threads: Positive | Literal["auto"] = "auto"
-    """The number of threads; 'auto' takes one for each core. The results don't depend on it."""
+    """The number of threads; 'auto' takes one for each core, fewer for small steps. The results don't depend on it."""

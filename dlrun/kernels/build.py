@@ -94,5 +94,6 @@ def compile_kernel(kernel: Kernel, target: Target) -> tuple[str, bytes]:
 def _entry_primitives() -> dict[str, Primitive]:
     from dlrun.kernels import lang
 
-    wanted = names_in(compile("\n".join(kind.load.format(i=0) for kind in KINDS.values()), "kinds", "exec"))
-    return {name: value for name, value in vars(lang).items() if name in wanted | {"pointer_to_int64"} and isinstance(value, Primitive)}
+    loads = compile("\n".join(kind.load.format(i=0) for kind in KINDS.values()), "kinds", "exec")
+    wanted = names_in(loads) | {"pointer_to_int64"}
+    return {name: value for name, value in vars(lang).items() if name in wanted and isinstance(value, Primitive)}

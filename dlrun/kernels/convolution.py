@@ -40,14 +40,14 @@ NO_LIMIT = float("-inf")
 
 
 @helper
-def clear(p, count):  # type: ignore[no-untyped-def]
+def clear(p, count):
     """Set `count` entries to zero."""
     for i in range(count):
         p[i] = real(0)
 
 
 @helper
-def place(x, padded, height, width, channels, top, left, padded_height, padded_width):  # type: ignore[no-untyped-def]
+def place(x, padded, height, width, channels, top, left, padded_height, padded_width):
     """Copy an image into the middle of a larger one that holds zeros; what doesn't fit is left out."""
     count = min(width, padded_width - left) * channels
     for i in range(min(height, padded_height - top)):
@@ -57,7 +57,10 @@ def place(x, padded, height, width, channels, top, left, padded_height, padded_w
 
 
 @helper
-def correlate(a, a_pitch, a_step, w, w_row, w_panel, taps_y, taps_x, tap_pitch, tap_step, depth, start, floor, c, c_pitch, c_step, height, width, columns):  # type: ignore[no-untyped-def]  # fmt: skip
+def correlate(
+    a, a_pitch, a_step, w, w_row, w_panel, taps_y, taps_x, tap_pitch, tap_step, depth, start, floor, c, c_pitch,
+    c_step, height, width, columns,
+):  # fmt: skip
     """c[i, j, n] = max(start[n] + sum over ky, kx, k of a[i, j; ky, kx, k] * w[ky, kx, k, n], floor).
 
     Steps and pitches count entries from one place to the next along a row and down a column: of `a` and `c` for the
@@ -81,7 +84,7 @@ def correlate(a, a_pitch, a_step, w, w_row, w_panel, taps_y, taps_x, tap_pitch, 
 
 
 @kernel
-def conv_pack(w: In, packed: Out, geometry: InLong, thread: Thread, threads: Threads):
+def conv_pack(w: In, packed: Out, geometry: InLong, thread: Thread, threads: Threads) -> None:
     """Lay the weights out in panels of columns: (groups, panels, taps, channels / groups, tile_columns).
 
     In rows of many filters a panel's entries fall on few sets of the first-level cache. Partition: panels and taps.
@@ -102,13 +105,13 @@ def conv_pack(w: In, packed: Out, geometry: InLong, thread: Thread, threads: Thr
 
 
 @helper
-def padding_size(g):  # type: ignore[no-untyped-def]
+def padding_size(g):
     """Return how many entries a padded sample takes; 0 if samples are read as they are."""
     return g[PADDED_HEIGHT] * g[PADDED_WIDTH] * g[CHANNELS] if g[IS_PADDED] != 0 else 0
 
 
 @helper
-def padded_image(x, padded, g):  # type: ignore[no-untyped-def]
+def padded_image(x, padded, g):
     """Return a sample with the zeros that it needs around it; `padded` holds zeros there."""
     if g[IS_PADDED] == 0:
         return x
@@ -117,7 +120,7 @@ def padded_image(x, padded, g):  # type: ignore[no-untyped-def]
 
 
 @helper
-def convolve_image(image, w, b, y, floor, is_packed, g):  # type: ignore[no-untyped-def]
+def convolve_image(image, w, b, y, floor, is_packed, g):
     """Compute one sample of `conv_forward` from its padded image."""
     filters, groups, depth, columns = g[FILTERS], g[GROUPS], g[CHANNELS] // g[GROUPS], g[FILTERS] // g[GROUPS]
     step, pitch = g[CHANNELS], g[PADDED_WIDTH] * g[CHANNELS]
@@ -128,17 +131,21 @@ def convolve_image(image, w, b, y, floor, is_packed, g):  # type: ignore[no-unty
     for group in range(groups):
         n = group * columns
         correlate(
-            shift(image, group * depth), g[STRIDE_Y] * pitch, g[STRIDE_X] * step, shift(w, group * w_group), w_row, w_panel,
+            shift(image, group * depth), g[STRIDE_Y] * pitch, g[STRIDE_X] * step,
+            shift(w, group * w_group), w_row, w_panel,
             g[KERNEL_HEIGHT], g[KERNEL_WIDTH], g[DILATION_Y] * pitch, g[DILATION_X] * step, depth,
             shift(b, n), floor, shift(y, n), g[OUT_WIDTH] * filters, filters, g[OUT_HEIGHT], g[OUT_WIDTH], columns,
         )  # fmt: skip
 
 
 @kernel
-def conv_forward(x: In, w: In, b: In, y: Out, floor: Number, is_packed: Size, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
-    """y[r, i, j, n] = max(b[n] + sum_{ky, kx, c} x[r, i sy + ky dy - top, j sx + kx dx - left, c] w[ky, kx, c, n], floor).
+def conv_forward(
+    x: In, w: In, b: In, y: Out, floor: Number, is_packed: Size, geometry: InLong, scratch: Scratch, rows: Live,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """y[r, i, j, n] = max(b[n] + sum_{ky, kx, c} x[r, i sy + ky dy - top, j sx + kx dx - left, c] w[ky, kx, c, n], f).
 
-    With groups, c runs over the channels of n's group. w may come from `conv_pack`. Partition: samples.
+    f is the floor. With groups, c runs over the channels of n's group. w may come from `conv_pack`. Partition: samples.
     """
     g = geometry
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[FILTERS]

@@ -1,4 +1,7 @@
-"""The gradient of a convolution's input, which is also the transposed convolution: names as in `dlrun.kernels.convolution`."""
+"""The gradient of a convolution's input, which is also the transposed convolution.
+
+Names are as in `dlrun.kernels.convolution`.
+"""
 
 from dlrun.kernels.convolution import (
     CHANNELS,
@@ -44,13 +47,13 @@ from dlrun.kernels.lang import (
 
 
 @helper
-def taps_of_phase(size, stride, phase):  # type: ignore[no-untyped-def]
+def taps_of_phase(size, stride, phase):
     """Return how many taps of a kernel reach the places of one phase of the input: taps phase, phase + stride, ..."""
     return (size - 1 - phase) // stride + 1
 
 
 @kernel
-def conv_pack_reversed(w: In, packed: Out, geometry: InLong, thread: Thread, threads: Threads):
+def conv_pack_reversed(w: In, packed: Out, geometry: InLong, thread: Thread, threads: Threads) -> None:
     """Lay the weights out as the input's gradient takes them.
 
     packed: for each phase (`conv_backward_input`), group and panel of channels, its taps in reverse order, and in each
@@ -78,7 +81,7 @@ def conv_pack_reversed(w: In, packed: Out, geometry: InLong, thread: Thread, thr
 
 
 @helper
-def fill_places(c, c_pitch, c_step, start, floor, height, width, columns):  # type: ignore[no-untyped-def]
+def fill_places(c, c_pitch, c_step, start, floor, height, width, columns):
     """c[i, j, n] = max(start[n], floor): places that no tap reaches."""
     for i in range(height):
         for j in range(width):
@@ -88,7 +91,7 @@ def fill_places(c, c_pitch, c_step, start, floor, height, width, columns):  # ty
 
 
 @helper
-def gradient_of_image(dy, packed, b, floor, dx, g):  # type: ignore[no-untyped-def]
+def gradient_of_image(dy, packed, b, floor, dx, g):
     """Compute one sample's dx from its padded dy, phase by phase (`conv_backward_input`)."""
     channels, filters, groups, width = g[CHANNELS], g[FILTERS], g[GROUPS], g[WIDTH]
     stride_y, stride_x, dilation_y, dilation_x = g[STRIDE_Y], g[STRIDE_X], g[DILATION_Y], g[DILATION_X]
@@ -113,11 +116,14 @@ def gradient_of_image(dy, packed, b, floor, dx, g):  # type: ignore[no-untyped-d
                 n = group * columns
                 target = shift(dx, (i * width + j) * channels + n)
                 if size == 0:
-                    fill_places(target, stride_y * width * channels, stride_x * channels, shift(b, n), floor, height_here, width_here, columns)  # fmt: skip
+                    fill_places(
+                        target, stride_y * width * channels, stride_x * channels, shift(b, n), floor,
+                        height_here, width_here, columns,
+                    )  # fmt: skip
                 else:
                     correlate(
-                        shift(dy, (row * padded_width + column) * filters + group * depth), padded_width * filters, filters,
-                        weights, tile_columns, size, taps_y, taps_x, dilation_y * padded_width * filters,
+                        shift(dy, (row * padded_width + column) * filters + group * depth), padded_width * filters,
+                        filters, weights, tile_columns, size, taps_y, taps_x, dilation_y * padded_width * filters,
                         dilation_x * filters, depth, shift(b, n), floor, target, stride_y * width * channels,
                         stride_x * channels, height_here, width_here, columns,
                     )  # fmt: skip
@@ -125,30 +131,36 @@ def gradient_of_image(dy, packed, b, floor, dx, g):  # type: ignore[no-untyped-d
 
 
 @helper
-def gradient_padding_size(g):  # type: ignore[no-untyped-def]
+def gradient_padding_size(g):
     """Return how many entries a sample's padded dy takes; 0 if it is read as it is."""
     is_padded = g[GRADIENT_HEIGHT] != g[OUT_HEIGHT] or g[GRADIENT_WIDTH] != g[OUT_WIDTH]
     return g[GRADIENT_HEIGHT] * g[GRADIENT_WIDTH] * g[FILTERS] if is_padded else 0
 
 
 @helper
-def padded_gradient(dy, padded, g):  # type: ignore[no-untyped-def]
+def padded_gradient(dy, padded, g):
     """Return a sample's dy with the zeros that it needs around it; `padded` holds zeros there."""
     if gradient_padding_size(g) == 0:
         return dy
-    place(dy, padded, g[OUT_HEIGHT], g[OUT_WIDTH], g[FILTERS], g[GRADIENT_TOP], g[GRADIENT_LEFT], g[GRADIENT_HEIGHT], g[GRADIENT_WIDTH])  # fmt: skip
+    place(
+        dy, padded, g[OUT_HEIGHT], g[OUT_WIDTH], g[FILTERS],
+        g[GRADIENT_TOP], g[GRADIENT_LEFT], g[GRADIENT_HEIGHT], g[GRADIENT_WIDTH],
+    )  # fmt: skip
     return padded
 
 
 @kernel
-def conv_backward_input(dy: In, packed: In, b: In, dx: Out, floor: Number, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def conv_backward_input(
+    dy: In, packed: In, b: In, dx: Out, floor: Number, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """dx[r, i, j, c] = max(b[c] + sum of dy[r, p, q, n] w[ky, kx, c, n], floor).
 
     The sum is over all p sy + ky dy = i + top and q sx + kx dx = j + left. In a gradient b is zero and floor -inf; with
     them this is the transposed convolution. The input's places fall in sy * sx phases, by (i + top) mod sy and
-    (j + left) mod sx; only every sy-th row and sx-th column of taps reaches a phase, so that each phase is a convolution
-    of stride 1 of the padded dy with some of the weights, reversed. `packed` is from `conv_pack_reversed`.
-    Partition: samples.
+    (j + left) mod sx; only every sy-th row and sx-th column of taps reaches a phase, so that each phase is a
+    convolution of stride 1 of the padded dy with some of the weights, reversed. `packed` is from
+    `conv_pack_reversed`. Partition: samples.
     """
     g = geometry
     dx_size, dy_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[FILTERS]

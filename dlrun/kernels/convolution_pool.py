@@ -46,13 +46,16 @@ NOBODY = 255
 
 
 @helper
-def out_size(g):  # type: ignore[no-untyped-def]
+def out_size(g):
     """Return how many entries a sample's output has."""
     return g[OUT_HEIGHT] * g[OUT_WIDTH] * g[FILTERS]
 
 
 @kernel
-def conv_pool_forward(x: In, w: In, b: In, y: Out, winner: OutBytes, floor: Number, is_packed: Size, geometry: InLong, pool: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def conv_pool_forward(
+    x: In, w: In, b: In, y: Out, winner: OutBytes, floor: Number, is_packed: Size, geometry: InLong, pool: InLong,
+    scratch: Scratch, rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """y = the max pool of z, z = max(b + the convolution of x with w, floor).
 
     Saves for backward: winner, as `max_pool_forward`; NOBODY where y isn't above the floor. Partition: samples.
@@ -72,7 +75,10 @@ def conv_pool_forward(x: In, w: In, b: In, y: Out, winner: OutBytes, floor: Numb
 
 
 @kernel
-def conv_pool_backward_weights(x: In, dy: In, winner: InBytes, partials: Out, bias_partials: Out, zeros: In, geometry: InLong, pool: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def conv_pool_backward_weights(
+    x: In, dy: In, winner: InBytes, partials: Out, bias_partials: Out, zeros: In, geometry: InLong, pool: InLong,
+    scratch: Scratch, rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """For each chunk, dw as `conv_backward_weights`, and db[n] = the sum of dy[r, i, j, n] over windows with a winner.
 
     Shapes: partials (CHUNKS, weights), bias_partials (CHUNKS, filters). Partition: chunks.
@@ -97,7 +103,10 @@ def conv_pool_backward_weights(x: In, dy: In, winner: InBytes, partials: Out, bi
 
 
 @kernel
-def conv_pool_backward_input(dy: In, winner: InBytes, packed: In, zeros: In, dx: Out, no_limit: Number, geometry: InLong, pool: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def conv_pool_backward_input(
+    dy: In, winner: InBytes, packed: In, zeros: In, dx: Out, no_limit: Number, geometry: InLong, pool: InLong,
+    scratch: Scratch, rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """dx as `conv_backward_input`. Partition: samples."""
     g = geometry
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], out_size(pool)

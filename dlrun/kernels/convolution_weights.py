@@ -51,7 +51,7 @@ SLICE = 24
 
 
 @helper
-def weights_of_image(x, dy, dw, zeros, is_first, g):  # type: ignore[no-untyped-def]
+def weights_of_image(x, dy, dw, zeros, is_first, g):
     """dw = the gradient that one sample gives, added to what is there unless it is the first. x is padded."""
     channels, filters, groups, width = g[CHANNELS], g[FILTERS], g[GROUPS], g[KERNEL_WIDTH]
     depth, columns, padded_width = channels // groups, filters // groups, g[PADDED_WIDTH]
@@ -74,7 +74,7 @@ def weights_of_image(x, dy, dw, zeros, is_first, g):  # type: ignore[no-untyped-
 
 
 @helper
-def sum_places(dy, db, places, filters):  # type: ignore[no-untyped-def]
+def sum_places(dy, db, places, filters):
     """db[n] += the sum over an image's places of dy[place, n], four places at a time."""
     done = places // 4 * 4
     for i in range(0, done, 4):
@@ -89,17 +89,20 @@ def sum_places(dy, db, places, filters):  # type: ignore[no-untyped-def]
 
 
 @helper
-def weights_size(g):  # type: ignore[no-untyped-def]
+def weights_size(g):
     """Return how many weights there are."""
     return g[KERNEL_HEIGHT] * g[KERNEL_WIDTH] * (g[CHANNELS] // g[GROUPS]) * g[FILTERS]
 
 
 @kernel
-def conv_backward_weights(x: In, dy: In, partials: Out, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def conv_backward_weights(
+    x: In, dy: In, partials: Out, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """For each chunk, dw[ky, kx, c, n] = sum_{r, i, j} x[r, i sy + ky dy - top, j sx + kx dx - left, c] dy[r, i, j, n].
 
-    partials (CHUNKS, kernel_height, kernel_width, channels / groups, filters): each chunk's dw, added up in the order of
-    its samples. Partition: chunks.
+    partials (CHUNKS, kernel_height, kernel_width, channels / groups, filters): each chunk's dw, added up in the order
+    of its samples. Partition: chunks.
     """
     g = geometry
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[FILTERS]
@@ -115,8 +118,8 @@ def conv_backward_weights(x: In, dy: In, partials: Out, zeros: In, geometry: InL
 
 
 @kernel
-def conv_pad(x: In, padded: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
-    """Put zeros around every sample. Shapes: padded (rows, padded_height, padded_width, channels). Partition: samples."""
+def conv_pad(x: In, padded: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads) -> None:
+    """Put zeros around every sample: padded (rows, padded_height, padded_width, channels). Partition: samples."""
     g = geometry
     x_size, size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], padding_size(g)
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
@@ -126,7 +129,10 @@ def conv_pad(x: In, padded: Out, geometry: InLong, rows: Live, thread: Thread, t
 
 
 @kernel
-def conv_backward_weights_sliced(x: In, dy: In, dw: Update, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def conv_backward_weights_sliced(
+    x: In, dy: In, dw: Update, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """dw as in `conv_backward_weights`, over all samples in order, a few rows of it at a time, each handed on at once.
 
     For many weights, of which partial sums would fill the memory. x is padded. Partition: rows of the weights.
@@ -149,7 +155,8 @@ def conv_backward_weights_sliced(x: In, dy: In, dw: Update, zeros: In, geometry:
                     for k in range(0, size, tile_rows):
                         out = shift(scratch, k * filters + group * columns + n)
                         tile(
-                            shift(x, r * x_size + corner + group * depth + k), 1, step, g[STRIDE_Y] * padded_width * channels,
+                            shift(x, r * x_size + corner + group * depth + k), 1, step,
+                            g[STRIDE_Y] * padded_width * channels,
                             shift(dy, r * dy_size + group * columns + n), filters, g[OUT_WIDTH] * filters,
                             zeros if r == 0 else out, 0 if r == 0 else filters, out, filters,
                             g[OUT_WIDTH], g[OUT_HEIGHT], min(tile_rows, size - k), min(tile_columns, columns - n),
@@ -159,7 +166,9 @@ def conv_backward_weights_sliced(x: In, dy: In, dw: Update, zeros: In, geometry:
 
 
 @kernel
-def bias_backward(dy: In, partials: Out, rows: Live, places: Size, filters: Size, thread: Thread, threads: Threads):
+def bias_backward(
+    dy: In, partials: Out, rows: Live, places: Size, filters: Size, thread: Thread, threads: Threads
+) -> None:
     """For each chunk of samples, partials[chunk, n] = sum_{r, i} dy[r, i, n].
 
     Shapes: dy (rows, places, filters), partials (CHUNKS, filters). Partition: chunks.
@@ -173,7 +182,9 @@ def bias_backward(dy: In, partials: Out, rows: Live, places: Size, filters: Size
 
 
 @kernel
-def combine_chunks(partials: In, gradient: Update, scratch: Scratch, size: Size, thread: Thread, threads: Threads):
+def combine_chunks(
+    partials: In, gradient: Update, scratch: Scratch, size: Size, thread: Thread, threads: Threads
+) -> None:
     """gradient[i] = sum over chunks, in their order, of partials[chunk, i].
 
     Shapes: partials (CHUNKS, size). Partition: entries.

@@ -39,19 +39,19 @@ from dlrun.plan import CHUNKS
 
 
 @helper
-def first_tap(start, dilation):  # type: ignore[no-untyped-def]
+def first_tap(start, dilation):
     """Return the first tap that isn't in front of the image, of a window that begins at `start`."""
     return (-start + dilation - 1) // dilation if start < 0 else 0
 
 
 @helper
-def end_of_taps(start, dilation, taps, extent):  # type: ignore[no-untyped-def]
+def end_of_taps(start, dilation, taps, extent):
     """Return the end of the taps that aren't behind the image."""
     return min(taps, (extent - start + dilation - 1) // dilation)
 
 
 @helper
-def add_taps(x, step, w, channels, count, y):  # type: ignore[no-untyped-def]
+def add_taps(x, step, w, channels, count, y):
     """y[c] += sum_t x[t step + c] w[t channels + c] for `count` neighbouring taps, three at a time."""
     done = count // 3 * 3
     for t in range(0, done, 3):
@@ -66,7 +66,7 @@ def add_taps(x, step, w, channels, count, y):  # type: ignore[no-untyped-def]
 
 
 @helper
-def add_products(x, step, dy, dw, channels, count):  # type: ignore[no-untyped-def]
+def add_products(x, step, dy, dw, channels, count):
     """dw[t channels + c] += x[t step + c] dy[c] for `count` neighbouring taps."""
     for t in range(count):
         image, target = shift(x, t * step), shift(dw, t * channels)
@@ -75,7 +75,9 @@ def add_products(x, step, dy, dw, channels, count):  # type: ignore[no-untyped-d
 
 
 @kernel
-def depthwise_forward(x: In, w: In, b: In, y: Out, floor: Number, geometry: InLong, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def depthwise_forward(
+    x: In, w: In, b: In, y: Out, floor: Number, geometry: InLong, rows: Live, thread: Thread, threads: Threads
+) -> None:
     """y[r, i, j, c] = max(b[c] + sum_{ky, kx} x[r, i sy + ky dy - top, j sx + kx dx - left, c] w[ky, kx, c], floor).
 
     Partition: samples.
@@ -95,14 +97,17 @@ def depthwise_forward(x: In, w: In, b: In, y: Out, floor: Number, geometry: InLo
                     out[c] = b[c]
                 for ky in range(first_tap(top, dilation_y), end_of_taps(top, dilation_y, g[KERNEL_HEIGHT], g[HEIGHT])):
                     place = (top + ky * dilation_y) * width + left + first * dilation_x
-                    image, weights = shift(x, r * x_size + place * channels), shift(w, (ky * g[KERNEL_WIDTH] + first) * channels)  # fmt: skip
+                    image = shift(x, r * x_size + place * channels)
+                    weights = shift(w, (ky * g[KERNEL_WIDTH] + first) * channels)
                     add_taps(image, dilation_x * channels, weights, channels, count, out)
                 for c in range(channels):
                     out[c] = select(out[c] < floor, floor, out[c])
 
 
 @kernel
-def depthwise_backward_input(dy: In, w: In, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
+def depthwise_backward_input(
+    dy: In, w: In, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads
+) -> None:
     """dx[r, i, j, c] = the sum of dy[r, p, q, c] w[ky, kx, c] over the windows p, q and taps that see the place.
 
     Partition: samples.
@@ -128,8 +133,10 @@ def depthwise_backward_input(dy: In, w: In, dx: Out, geometry: InLong, rows: Liv
 
 
 @kernel
-def depthwise_backward_weights(x: In, dy: In, partials: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
-    """For each chunk of samples, dw[ky, kx, c] = sum_{r, i, j} x[r, i sy + ky dy - top, j sx + kx dx - left, c] dy[r, i, j, c].
+def depthwise_backward_weights(
+    x: In, dy: In, partials: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads
+) -> None:
+    """For each chunk, dw[ky, kx, c] = sum_{r, i, j} x[r, i sy + ky dy - top, j sx + kx dx - left, c] dy[r, i, j, c].
 
     partials (CHUNKS, kernel_height, kernel_width, channels): each chunk's dw. Partition: chunks.
     """
@@ -150,4 +157,5 @@ def depthwise_backward_weights(x: In, dy: In, partials: Out, geometry: InLong, r
                 for ky in range(first_tap(top, dilation_y), end_of_taps(top, dilation_y, g[KERNEL_HEIGHT], g[HEIGHT])):
                     row = (top + ky * dilation_y) * width + left + first * dilation_x
                     target = shift(dw, (ky * g[KERNEL_WIDTH] + first) * channels)
-                    add_products(shift(x, r * x_size + row * channels), dilation_x * channels, gradient, target, channels, count)  # fmt: skip
+                    image = shift(x, r * x_size + row * channels)
+                    add_products(image, dilation_x * channels, gradient, target, channels, count)

@@ -4,14 +4,14 @@ from dlrun.kernels.lang import In, InOut, Live, Out, Size, Thread, Threads, firs
 
 
 @kernel
-def copy(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def copy(x: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = x. Shapes: x, y (rows, size). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         y[i] = x[i]
 
 
 @kernel
-def accumulate(x: In, y: InOut, rows: Live, size: Size, thread: Thread, threads: Threads):
+def accumulate(x: In, y: InOut, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = y + x. Shapes: x, y (rows, size). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         y[i] += x[i]
@@ -25,6 +25,6 @@ def check_losses(losses: In, rows: Live) -> int:
     """
     bad = 0
     for n in range(rows):
-        if not (losses[n] - losses[n] == real(0)):
+        if losses[n] - losses[n] != real(0):
             bad = 1
     return bad

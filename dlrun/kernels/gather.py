@@ -29,7 +29,7 @@ from dlrun.kernels.lang import (
 
 
 @helper
-def gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads):  # type: ignore[no-untyped-def]
+def gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads):
     """Gather, convert and scale this thread's rows."""
     for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         x, out = shift(data, order[first + n] * size), shift(y, n * size)
@@ -44,31 +44,45 @@ def gather_scaled(data, order, y, scale, offset, channels, first, rows, size, th
 
 
 @kernel
-def gather_bytes(data: InBytes, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def gather_bytes(
+    data: InBytes, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """Gather rows of uint8."""
     gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
 
 
 @kernel
-def gather_floats(data: InFloat, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def gather_floats(
+    data: InFloat, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """Gather rows of float32."""
     gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
 
 
 @kernel
-def gather_doubles(data: InDouble, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def gather_doubles(
+    data: InDouble, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """Gather rows of float64."""
     gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
 
 
 @kernel
-def gather_labels_as_reals(data: InInt, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def gather_labels_as_reals(
+    data: InInt, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """Gather rows of int32 as reals."""
     gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
 
 
 @kernel
-def gather_labels(data: InInt, order: InLong, y: OutInt, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def gather_labels(
+    data: InInt, order: InLong, y: OutInt, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """Gather rows of int32 as they are."""
     for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         for i in range(size):
@@ -76,7 +90,7 @@ def gather_labels(data: InInt, order: InLong, y: OutInt, first: Live, rows: Live
 
 
 @kernel
-def collect(x: In, out: Out, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads):
+def collect(x: In, out: Out, first: Live, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """Write the step's results to their place in the epoch: out[first + n, i] = x[n, i]."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         out[first * size + i] = x[i]

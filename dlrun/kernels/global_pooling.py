@@ -20,7 +20,9 @@ from dlrun.kernels.pooling import larger
 
 
 @kernel
-def global_max_forward(x: In, y: Out, winner: OutInt, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def global_max_forward(
+    x: In, y: Out, winner: OutInt, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
     """y[r, c] = the largest x[r, i, c]; winner = i, the first of equals; NaN counts as larger than all numbers.
 
     Saves for backward: winner (rows, channels). Partition: samples.
@@ -35,7 +37,9 @@ def global_max_forward(x: In, y: Out, winner: OutInt, rows: Live, places: Size, 
 
 
 @kernel
-def global_max_backward(dy: In, winner: InInt, dx: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def global_max_backward(
+    dy: In, winner: InInt, dx: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
     """dx[r, winner[r, c], c] = dy[r, c], all else 0. Partition: samples."""
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         target = shift(dx, r * places * channels)
@@ -45,7 +49,9 @@ def global_max_backward(dy: In, winner: InInt, dx: Out, rows: Live, places: Size
 
 
 @kernel
-def global_average_forward(x: In, y: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):
+def global_average_forward(
+    x: In, y: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
     """y[r, c] = the mean of x[r, i, c] over i, added up in order. Partition: samples."""
     scale = real(1) / real(places)
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
@@ -60,7 +66,9 @@ def global_average_forward(x: In, y: Out, rows: Live, places: Size, channels: Si
 
 
 @kernel
-def global_average_backward(dy: In, dx: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def global_average_backward(
+    dy: In, dx: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
     """dx[r, i, c] = dy[r, c] / places. Partition: samples."""
     scale = real(1) / real(places)
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):

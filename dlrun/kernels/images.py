@@ -13,14 +13,14 @@ def padded_size(shape: tuple[int, ...]) -> int:
 
 
 @helper
-def copy_entries(x, y, count):  # type: ignore[no-untyped-def]
+def copy_entries(x, y, count):
     """y[i] = x[i]; they don't overlap."""
     for i in range(count):
         y[i] = x[i]
 
 
 @helper
-def fill_pixels(row, fill, first, last, channels):  # type: ignore[no-untyped-def]
+def fill_pixels(row, fill, first, last, channels):
     """Set the pixels [first, last) of a row to `fill` (channels)."""
     for p in range(first, last):
         for c in range(channels):
@@ -28,7 +28,7 @@ def fill_pixels(row, fill, first, last, channels):  # type: ignore[no-untyped-de
 
 
 @helper
-def pad_image(image, padded, fill, height, width, channels):  # type: ignore[no-untyped-def]
+def pad_image(image, padded, fill, height, width, channels):
     """Copy an image into the middle of `padded` (height + 3, width + 3, channels), with `fill` around it."""
     pitch = (width + BEFORE + AFTER) * channels
     for r in range(height + BEFORE + AFTER):
@@ -42,7 +42,7 @@ def pad_image(image, padded, fill, height, width, channels):  # type: ignore[no-
 
 
 @helper
-def resample(  # type: ignore[no-untyped-def]
+def resample(
     padded, image, height, width, channels, y0, y_row, y_column, x0, x_row, x_column, low_y, high_y, low_x, high_x
 ):  # fmt: skip
     """Set image[r, c] to the padded image's value at (y0 + y_row r + y_column c, x0 + x_row r + x_column c).

@@ -16,7 +16,13 @@ from numba.extending import intrinsic
 from dlrun.kernels.target import Target
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-NUMBA_TYPES = {"float32": types.float32, "float64": types.float64, "int32": types.int32, "int64": types.int64, "uint8": types.uint8}
+NUMBA_TYPES = {
+    "float32": types.float32,
+    "float64": types.float64,
+    "int32": types.int32,
+    "int64": types.int64,
+    "uint8": types.uint8,
+}
 
 
 def numba_type(dtype: str, target: Target) -> Any:
@@ -286,5 +292,8 @@ def _flush_denormals(x86: bool) -> Any:
 
 
 def flush_denormals(target: Target) -> Any:
-    """Return the setting of this thread's flush-to-zero and denormals-are-zero bits (Adam's moments decay into denormals)."""
+    """Return what sets this thread's flush-to-zero and denormals-are-zero bits.
+
+    Adam's moments decay into denormals, which are slow.
+    """
     return _flush_denormals(target.x86)

@@ -3,7 +3,7 @@
 A kernel is a small function over addresses and sizes that every thread of a step calls with its own number:
 
     @kernel
-    def add_forward(a: In, b: In, y: Out, rows: Rows, size: Size, thread: Thread, threads: Threads):
+    def add_forward(a: In, b: In, y: Out, rows: Rows, size: Size, thread: Thread, threads: Threads) -> None:
         for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
             y[i] = a[i] + b[i]
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 Precision = Literal["float32", "float64"]
 Access = Literal["read", "write", "update", "none"]
@@ -41,32 +41,64 @@ def _pointer(name: str, dtype: str, access: Access) -> ParameterKind:
     return ParameterKind(name, f"pointer_to_{dtype}(slots[{{i}}])", f"pointer_{dtype}", dtype, access)
 
 
-In, Out, InOut = (_pointer(n, "real", a) for n, a in (("In", "read"), ("Out", "write"), ("InOut", "update")))
-InInt, OutInt = _pointer("InInt", "int32", "read"), _pointer("OutInt", "int32", "write")
-InLong, OutLong = _pointer("InLong", "int64", "read"), _pointer("OutLong", "int64", "write")
-InBytes, OutBytes = _pointer("InBytes", "uint8", "read"), _pointer("OutBytes", "uint8", "write")
-InFloat, OutFloat = _pointer("InFloat", "float32", "read"), _pointer("OutFloat", "float32", "write")
-InDouble, OutDouble = _pointer("InDouble", "float64", "read"), _pointer("OutDouble", "float64", "write")
-InOutInt, InOutDouble = _pointer("InOutInt", "int32", "update"), _pointer("InOutDouble", "float64", "update")
+if TYPE_CHECKING:  # a kernel's body is typed by Numba, not by the checker
+    In: TypeAlias = Any
+    Out: TypeAlias = Any
+    InOut: TypeAlias = Any
+    InInt: TypeAlias = Any
+    OutInt: TypeAlias = Any
+    InOutInt: TypeAlias = Any
+    InLong: TypeAlias = Any
+    OutLong: TypeAlias = Any
+    InBytes: TypeAlias = Any
+    OutBytes: TypeAlias = Any
+    InFloat: TypeAlias = Any
+    OutFloat: TypeAlias = Any
+    InDouble: TypeAlias = Any
+    OutDouble: TypeAlias = Any
+    InOutDouble: TypeAlias = Any
+    Scratch: TypeAlias = Any
+    """This thread's own working memory, of the size the plan asked for; its content doesn't outlive the call."""
+    Update: TypeAlias = Any
+    """What becomes of a finished gradient: pass it to `apply_update`."""
+    Size: TypeAlias = Any
+    """A whole number fixed when the plan is made."""
+    Number: TypeAlias = Any
+    """A real number fixed when the plan is made."""
+    Live: TypeAlias = Any
+    """A whole number that changes from step to step: read from the step's state."""
+    Thread: TypeAlias = Any
+    Threads: TypeAlias = Any
+    Gradient: TypeAlias = Any
+    """In an update kernel: the address of the gradient's entries [start, start + count)."""
+    Start: TypeAlias = Any
+    Count: TypeAlias = Any
+else:
+    In, Out, InOut = (
+        _pointer("In", "real", "read"),
+        _pointer("Out", "real", "write"),
+        _pointer("InOut", "real", "update"),
+    )
+    InInt, OutInt = _pointer("InInt", "int32", "read"), _pointer("OutInt", "int32", "write")
+    InLong, OutLong = _pointer("InLong", "int64", "read"), _pointer("OutLong", "int64", "write")
+    InBytes, OutBytes = _pointer("InBytes", "uint8", "read"), _pointer("OutBytes", "uint8", "write")
+    InFloat, OutFloat = _pointer("InFloat", "float32", "read"), _pointer("OutFloat", "float32", "write")
+    InDouble, OutDouble = _pointer("InDouble", "float64", "read"), _pointer("OutDouble", "float64", "write")
+    InOutInt, InOutDouble = _pointer("InOutInt", "int32", "update"), _pointer("InOutDouble", "float64", "update")
+    Scratch = ParameterKind("Scratch", "pointer_to_real(slots[{i}] + thread * slots[{i} + 1])", "pointer_real", "real")
+    Update = ParameterKind("Update", "slots[{i}]", "int64")
+    Size = ParameterKind("Size", "slots[{i}]", "int64")
+    Number = ParameterKind("Number", "number(slots, {i})", "real")
+    Live = ParameterKind("Live", "pointer_to_int64(slots[{i}])[0]", "int64")
+    Thread = ParameterKind("Thread", "thread", "int64")
+    Threads = ParameterKind("Threads", "threads", "int64")
+    Gradient = ParameterKind("Gradient", "pointer_to_real(thread)", "pointer_real")
+    Start = ParameterKind("Start", "threads", "int64")
+    Count = ParameterKind("Count", "count", "int64")
 
-Scratch = ParameterKind("Scratch", "pointer_to_real(slots[{i}] + thread * slots[{i} + 1])", "pointer_real", "real")
-"""This thread's own working memory, of the size the plan asked for; its content doesn't outlive the call."""
-Update = ParameterKind("Update", "slots[{i}]", "int64")
-"""What becomes of a finished gradient: pass it to `apply_update`."""
-Size = ParameterKind("Size", "slots[{i}]", "int64")
-"""A whole number fixed when the plan is made."""
-Number = ParameterKind("Number", "number(slots, {i})", "real")
-"""A real number fixed when the plan is made."""
-Live = ParameterKind("Live", "pointer_to_int64(slots[{i}])[0]", "int64")
-"""A whole number that changes from step to step: read from the step's state."""
-Thread = ParameterKind("Thread", "thread", "int64")
-Threads = ParameterKind("Threads", "threads", "int64")
-Gradient = ParameterKind("Gradient", "pointer_to_real(thread)", "pointer_real")
-"""In an update kernel: the address of the gradient's entries [start, start + count)."""
-Start = ParameterKind("Start", "threads", "int64")
-Count = ParameterKind("Count", "count", "int64")
-
-KINDS = {kind.name: kind for kind in list(globals().values()) if isinstance(kind, ParameterKind)}
+KINDS: dict[str, ParameterKind] = {
+    kind.name: kind for kind in list(globals().values()) if isinstance(kind, ParameterKind)
+}
 IMPLICIT = frozenset({"Thread", "Threads", "Gradient", "Start", "Count"})
 """Parameters that the executor supplies; the others stand in the call's argument block."""
 
@@ -102,7 +134,7 @@ class Kernel(Function):
         super().__init__(function)
         self.parameters: dict[str, ParameterKind] = {}
         annotations = inspect.get_annotations(function)
-        self.has_status = annotations.pop("return", None) is not None
+        self.has_status = annotations.pop("return", None) not in (None, "None")
         for name, annotation in annotations.items():
             self.parameters[name] = KINDS[annotation] if isinstance(annotation, str) else annotation
         code = function.__code__
@@ -120,7 +152,7 @@ class Kernel(Function):
         result, slot = {}, 0
         for name, kind in self.arguments.items():
             result[name] = slot
-            slot += 2 if kind is Scratch else 1
+            slot += 2 if kind is KINDS["Scratch"] else 1
         return result
 
 
@@ -149,9 +181,9 @@ def helper(function: Callable[..., Any]) -> Helper:
 
 
 _INTRINSICS = "dlrun.kernels.intrinsics"
-real = Primitive(f"{_INTRINSICS}:real")
+real: Any = Primitive(f"{_INTRINSICS}:real")
 """real(x): x as the run's real type."""
-lanes = Primitive(f"{_INTRINSICS}:lanes")
+lanes: Any = Primitive(f"{_INTRINSICS}:lanes")
 """How many reals one vector register holds."""
 shift = Primitive(f"{_INTRINSICS}:shift")
 """shift(p, n): the pointer n elements after p."""
@@ -180,8 +212,8 @@ yield_thread = Primitive(f"{_INTRINSICS}:yield_thread")
 flush_denormals = Primitive(f"{_INTRINSICS}:flush_denormals")
 tile = Primitive("dlrun.kernels.tile:tile")
 """The register tile of every matrix product: see dlrun.kernels.tile."""
-tile_rows = Primitive("dlrun.kernels.tile:tile_rows")
-tile_columns = Primitive("dlrun.kernels.tile:tile_columns")
+tile_rows: Any = Primitive("dlrun.kernels.tile:tile_rows")
+tile_columns: Any = Primitive("dlrun.kernels.tile:tile_columns")
 
 
 @helper

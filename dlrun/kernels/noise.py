@@ -24,14 +24,17 @@ DRAWS = 1024
 
 
 @helper
-def draw_entries(u, key, step, row, first, count):  # type: ignore[no-untyped-def]
+def draw_entries(u, key, step, row, first, count):
     """Write the draws of a sample's entries [first, first + count) to u, whole blocks of them; 32 divides `first`."""
     for i in range(0, count, UNIFORMS):
         uniform_block(shift(u, i), key, step, row, (first + i) // UNIFORMS)
 
 
 @kernel
-def add_noise(x: In, y: Out, key: Size, stddev: Number, scratch: Scratch, step: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def add_noise(
+    x: In, y: Out, key: Size, stddev: Number, scratch: Scratch, step: Live, rows: Live, size: Size, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """y = x + stddev * z, with z normal by (key, step, row, entry).
 
     Shapes: x, y (rows, size), scratch (DRAWS). y may be x. Partition: samples.

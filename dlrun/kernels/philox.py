@@ -23,13 +23,13 @@ uniform_block = Primitive("dlrun.kernels.philox_vectors:uniform_block")
 
 
 @helper
-def whole(u, count):  # type: ignore[no-untyped-def]
+def whole(u, count):
     """Return a whole number of 0 .. count - 1 from a uniform number."""
     return min(int(u * real(count)), count - 1)
 
 
 @helper
-def uniform(words, key, step, row, entry):  # type: ignore[no-untyped-def]
+def uniform(words, key, step, row, entry):
     """Return one entry's draw in [0, 1); `words` has room for 32 reals."""
     uniform_block(words, key, step, row, entry // UNIFORMS)
     return words[entry % UNIFORMS]

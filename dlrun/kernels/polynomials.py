@@ -23,12 +23,12 @@ _compiled = njit(_nrt=False, error_model="numpy", fastmath={"contract", "nsz"}, 
 
 
 @_compiled
-def _power_of_two(n):  # type: ignore[no-untyped-def]
+def _power_of_two(n):
     return _from_bits(int32(int32(n + int32(127)) << int32(23)))
 
 
 @_compiled
-def _reduce(x):  # type: ignore[no-untyped-def]
+def _reduce(x):
     """Return p, h and g with exp(x) = (1 + p) h g: powers of two by halves, so that neither overflows alone."""
     bounded = _select(x > float32(89.0), float32(89.0), _select(x < float32(-104.0), float32(-104.0), x))
     shifted = bounded * float32(1.44269504088896341) + float32(ROUND)
@@ -47,19 +47,19 @@ def _reduce(x):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _exp(x):  # type: ignore[no-untyped-def]
+def _exp(x):
     p, h, g = _reduce(x)
     return (p + float32(1)) * h * g
 
 
 @_compiled
-def _expm1(x):  # type: ignore[no-untyped-def]
+def _expm1(x):
     p, h, g = _reduce(x)
     return (p * h + (h - float32(1) / g)) * g
 
 
 @_compiled
-def _log(x):  # type: ignore[no-untyped-def]
+def _log(x):
     bits = _to_bits(x)
     e = float32((bits >> int32(23)) - int32(126))
     m = _from_bits(int32((bits & int32(0x7FFFFF)) | int32(0x3F000000)))
@@ -83,7 +83,7 @@ def _log(x):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _log1p(x):  # type: ignore[no-untyped-def]
+def _log1p(x):
     u = float32(1) + x
     rest = (x - (u - float32(1))) / u
     ordinary = (x > float32(-1)) & (x < float32(math.inf))
@@ -91,7 +91,7 @@ def _log1p(x):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _tanh(x):  # type: ignore[no-untyped-def]
+def _tanh(x):
     bounded = _select(x > float32(9.1), float32(9.1), _select(x < float32(-9.1), float32(-9.1), x))
     outer = float32(1) - float32(2) / (_exp(bounded + bounded) + float32(1))
     z = x * x
@@ -105,18 +105,18 @@ def _tanh(x):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _sigmoid(x):  # type: ignore[no-untyped-def]
+def _sigmoid(x):
     return float32(1) / (float32(1) + _exp(-x))
 
 
 @_compiled
-def _softplus(x):  # type: ignore[no-untyped-def]
+def _softplus(x):
     away = _select(x < float32(0), x, -x)
     return _select(x > float32(0), x, float32(0)) + _log1p(_exp(away))
 
 
 @_compiled
-def _erf(x):  # type: ignore[no-untyped-def]
+def _erf(x):
     s = x * x
     p = float32(8.1850762373e-05)
     p = p * s + float32(-8.0976984722e-04)
@@ -139,58 +139,58 @@ def _erf(x):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _sqrt(x):  # type: ignore[no-untyped-def]
+def _sqrt(x):
     return float32(math.sqrt(x))
 
 
 @_compiled
-def _exp64(x):  # type: ignore[no-untyped-def]
+def _exp64(x):
     return math.exp(x)
 
 
 @_compiled
-def _expm164(x):  # type: ignore[no-untyped-def]
+def _expm164(x):
     return math.expm1(x)
 
 
 @_compiled
-def _log64(x):  # type: ignore[no-untyped-def]
+def _log64(x):
     return math.log(x)
 
 
 @_compiled
-def _log1p64(x):  # type: ignore[no-untyped-def]
+def _log1p64(x):
     return math.log1p(x)
 
 
 @_compiled
-def _tanh64(x):  # type: ignore[no-untyped-def]
+def _tanh64(x):
     return math.tanh(x)
 
 
 @_compiled
-def _erf64(x):  # type: ignore[no-untyped-def]
+def _erf64(x):
     return math.erf(x)
 
 
 @_compiled
-def _sqrt64(x):  # type: ignore[no-untyped-def]
+def _sqrt64(x):
     return math.sqrt(x)
 
 
 @_compiled
-def _sigmoid64(x):  # type: ignore[no-untyped-def]
+def _sigmoid64(x):
     return 1 / (1 + math.exp(-x))
 
 
 @_compiled
-def _softplus64(x):  # type: ignore[no-untyped-def]
+def _softplus64(x):
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
 def _make_normal_quantile(real: Any, log: Any, sqrt: Any) -> Any:
     @_compiled
-    def normal_quantile(u):  # type: ignore[no-untyped-def]
+    def normal_quantile(u):
         x = real(2) * u - real(1) + real(2.0**-24)
         w = -log((real(1) - x) * (real(1) + x))
         near, far = w - real(2.5), sqrt(w) - real(3)

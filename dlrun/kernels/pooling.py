@@ -45,14 +45,14 @@ int32 = Primitive("dlrun.kernels.whole:int32")
 
 
 @helper
-def is_two_by_two(g):  # type: ignore[no-untyped-def]
+def is_two_by_two(g):
     """Return whether windows are 2 x 2, side by side, and whole: the usual case, which has loops of its own."""
     plain = g[KERNEL_HEIGHT] == 2 and g[KERNEL_WIDTH] == 2 and g[STRIDE_Y] == 2 and g[STRIDE_X] == 2
     return plain and 2 * g[OUT_HEIGHT] <= g[HEIGHT] and 2 * g[OUT_WIDTH] <= g[WIDTH]
 
 
 @helper
-def larger_of_four(upper, lower, y, winner, width, channels):  # type: ignore[no-untyped-def]
+def larger_of_four(upper, lower, y, winner, width, channels):
     """y[j, c] = the largest of four, winner[j, c] = which, for a row of windows over two rows of the image.
 
     The first of equals wins, and NaN wins over all numbers. The loop over the windows stands here so that it's checked
@@ -72,7 +72,7 @@ def larger_of_four(upper, lower, y, winner, width, channels):  # type: ignore[no
 
 
 @helper
-def larger(x, tap, y, winner, channels):  # type: ignore[no-untyped-def]
+def larger(x, tap, y, winner, channels):
     """Let a further tap's entries take the place of those that they exceed."""
     for c in range(channels):
         better = x[c] > y[c] or x[c] != x[c]
@@ -81,7 +81,7 @@ def larger(x, tap, y, winner, channels):  # type: ignore[no-untyped-def]
 
 
 @helper
-def max_of_image(x, y, winner, g):  # type: ignore[no-untyped-def]
+def max_of_image(x, y, winner, g):
     """Compute one sample of `max_pool_forward`."""
     channels, width, pool_width, out_width = g[CHANNELS], g[WIDTH], g[KERNEL_WIDTH], g[OUT_WIDTH]
     fast = is_two_by_two(g)
@@ -110,7 +110,7 @@ def max_of_image(x, y, winner, g):  # type: ignore[no-untyped-def]
 
 
 @helper
-def route_to_four(dy, winner, upper, lower, width, channels):  # type: ignore[no-untyped-def]
+def route_to_four(dy, winner, upper, lower, width, channels):
     """Write a row of dy to two rows of dx: each entry to the place that won, zero to the other three."""
     for j in range(width):
         for c in range(channels):
@@ -122,7 +122,7 @@ def route_to_four(dy, winner, upper, lower, width, channels):  # type: ignore[no
 
 
 @helper
-def route_to_image(dy, winner, dx, g):  # type: ignore[no-untyped-def]
+def route_to_image(dy, winner, dx, g):
     """Compute one sample of `max_pool_backward`."""
     channels, width, pool_width, out_width = g[CHANNELS], g[WIDTH], g[KERNEL_WIDTH], g[OUT_WIDTH]
     fast = is_two_by_two(g)
@@ -149,10 +149,12 @@ def route_to_image(dy, winner, dx, g):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def max_pool_forward(x: In, y: Out, winner: OutBytes, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
-    """y[r, i, j, c] = the largest x[r, i sy + ky - top, j sx + kx - left, c]; winner = ky pool_width + kx, the first of equals.
+def max_pool_forward(
+    x: In, y: Out, winner: OutBytes, geometry: InLong, rows: Live, thread: Thread, threads: Threads
+) -> None:
+    """y[r, i, j, c] = the largest x[r, i sy + ky - top, j sx + kx - left, c]; winner = ky pool_width + kx.
 
-    NaN counts as larger than all numbers. Saves for backward: winner. Partition: samples.
+    Of equals the first wins; NaN counts as larger than all numbers. Saves for backward: winner. Partition: samples.
     """
     g = geometry
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
@@ -161,7 +163,9 @@ def max_pool_forward(x: In, y: Out, winner: OutBytes, geometry: InLong, rows: Li
 
 
 @kernel
-def max_pool_backward(dy: In, winner: InBytes, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
+def max_pool_backward(
+    dy: In, winner: InBytes, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads
+) -> None:
     """dx = the sum of dy over the windows that an entry won. Partition: samples."""
     g = geometry
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
@@ -170,7 +174,9 @@ def max_pool_backward(dy: In, winner: InBytes, dx: Out, geometry: InLong, rows: 
 
 
 @kernel
-def max_pool_large_forward(x: In, y: Out, winner: OutInt, geometry: InLong, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def max_pool_large_forward(
+    x: In, y: Out, winner: OutInt, geometry: InLong, rows: Live, thread: Thread, threads: Threads
+) -> None:
     """As `max_pool_forward`, for windows of more than 256 places."""
     g = geometry
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
@@ -179,7 +185,9 @@ def max_pool_large_forward(x: In, y: Out, winner: OutInt, geometry: InLong, rows
 
 
 @kernel
-def max_pool_large_backward(dy: In, winner: InInt, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def max_pool_large_backward(
+    dy: In, winner: InInt, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads
+) -> None:
     """As `max_pool_backward`, for windows of more than 256 places."""
     g = geometry
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
@@ -188,7 +196,7 @@ def max_pool_large_backward(dy: In, winner: InInt, dx: Out, geometry: InLong, ro
 
 
 @helper
-def mean_of_image(x, y, g):  # type: ignore[no-untyped-def]
+def mean_of_image(x, y, g):
     """Compute one sample of `average_pool_forward`."""
     channels, width = g[CHANNELS], g[WIDTH]
     for i in range(g[OUT_HEIGHT]):
@@ -210,7 +218,7 @@ def mean_of_image(x, y, g):  # type: ignore[no-untyped-def]
 
 
 @helper
-def spread_over_image(dy, dx, g):  # type: ignore[no-untyped-def]
+def spread_over_image(dy, dx, g):
     """Compute one sample of `average_pool_backward`."""
     channels, width = g[CHANNELS], g[WIDTH]
     clear(dx, g[HEIGHT] * width * channels)
@@ -230,8 +238,8 @@ def spread_over_image(dy, dx, g):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def average_pool_forward(x: In, y: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
-    """y[r, i, j, c] = the mean of x[r, i sy + ky - top, j sx + kx - left, c] over the window's places. Partition: samples."""
+def average_pool_forward(x: In, y: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads) -> None:
+    """y[r, i, j, c] = the mean of x[r, i sy + ky - top, j sx + kx - left, c] over the window. Partition: samples."""
     g = geometry
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
@@ -239,7 +247,7 @@ def average_pool_forward(x: In, y: Out, geometry: InLong, rows: Live, thread: Th
 
 
 @kernel
-def average_pool_backward(dy: In, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads):
+def average_pool_backward(dy: In, dx: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads) -> None:
     """dx = the sum of dy / places over the windows that an entry is in. Partition: samples."""
     g = geometry
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], g[OUT_HEIGHT] * g[OUT_WIDTH] * g[CHANNELS]

@@ -31,14 +31,14 @@ BLOCK = 64
 
 
 @helper
-def clear(p, count):  # type: ignore[no-untyped-def]
+def clear(p, count):
     """Set p[0 .. count) to 0."""
     for i in range(count):
         p[i] = real(0)
 
 
 @helper
-def add_places(x, total, places, channels):  # type: ignore[no-untyped-def]
+def add_places(x, total, places, channels):
     """total[c] += sum over places of x[place, c], four places at a time."""
     done = places // 4 * 4
     for p in range(0, done, 4):
@@ -53,7 +53,7 @@ def add_places(x, total, places, channels):  # type: ignore[no-untyped-def]
 
 
 @helper
-def add_squares(x, mean, total, places, channels):  # type: ignore[no-untyped-def]
+def add_squares(x, mean, total, places, channels):
     """total[c] += sum over places of (x[place, c] - mean[c])²."""
     done = places // 4 * 4
     for p in range(0, done, 4):
@@ -71,7 +71,7 @@ def add_squares(x, mean, total, places, channels):  # type: ignore[no-untyped-de
 
 
 @helper
-def merge_statistics(mean, m2, count, other_mean, other_m2, other_count, channels):  # type: ignore[no-untyped-def]
+def merge_statistics(mean, m2, count, other_mean, other_m2, other_count, channels):
     """Take the statistics of `other_count` further places into those of `count` places."""
     share = real(other_count) / real(count + other_count)
     weight = real(count) * share
@@ -82,7 +82,9 @@ def merge_statistics(mean, m2, count, other_mean, other_m2, other_count, channel
 
 
 @kernel
-def batch_statistics(x: In, partials: Out, scratch: Scratch, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def batch_statistics(
+    x: In, partials: Out, scratch: Scratch, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
     """For each chunk of samples the mean of x over samples and places, and the sum of the squared deviations from it.
 
     Shapes: x (rows, places, channels), partials (CHUNKS, 2, channels), scratch (2 channels). Partition: chunks.
@@ -104,7 +106,7 @@ def batch_statistics(x: In, partials: Out, scratch: Scratch, rows: Live, places:
 
 
 @helper
-def combine_statistics(partials, mean, m2, rows, places, channels):  # type: ignore[no-untyped-def]
+def combine_statistics(partials, mean, m2, rows, places, channels):
     """Write the mean and the sum of squared deviations over all chunks, in the chunks' order."""
     clear(mean, channels)
     clear(m2, channels)
@@ -118,7 +120,7 @@ def combine_statistics(partials, mean, m2, rows, places, channels):  # type: ign
 
 
 @helper
-def row_sum(x, count):  # type: ignore[no-untyped-def]
+def row_sum(x, count):
     """Return the sum of x[0 .. count): eight sums side by side, so that none waits for the last addition."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = real(0)
     done = count // 8 * 8

@@ -22,6 +22,7 @@ there and never stored. So b and initial must be readable one vector past their 
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from llvmlite import ir
@@ -33,7 +34,10 @@ from dlrun.kernels.target import Target
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 ROWS, VECTORS = 6, 2
-ARGUMENTS = "a a_row a_k a_outer b b_k b_outer initial initial_row c c_row n_k n_outer valid_rows columns floor".split()
+ARGUMENTS = (
+    "a", "a_row", "a_k", "a_outer", "b", "b_k", "b_outer", "initial", "initial_row", "c", "c_row", "n_k", "n_outer",
+    "rows", "columns", "floor",
+)  # fmt: skip
 
 
 def tile_rows(target: Target) -> int:
@@ -61,7 +65,7 @@ class _Tile:
         self.function.attributes.add("noinline")
         for argument, name in zip(self.function.args, ARGUMENTS, strict=True):
             argument.name = name
-            setattr(self, name, argument)
+        self.given = SimpleNamespace(**dict(zip(ARGUMENTS, self.function.args, strict=True)))
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.places = [(i, j) for i in range(rows) for j in range(vectors)]
         self.build()
@@ -76,7 +80,7 @@ class _Tile:
 
     def row_addresses(self, base: Any, stride: Any) -> list[Any]:
         """Return each row's address; rows beyond the last repeat it."""
-        builder, last, result = self.builder, self.builder.sub(self.valid_rows, I64(1)), []
+        builder, last, result = self.builder, self.builder.sub(self.given.rows, I64(1)), []
         for i in range(self.rows):
             row = builder.select(builder.icmp_signed("<", I64(i), last), I64(i), last)
             result.append(builder.gep(base, [builder.mul(row, stride)]))
@@ -86,11 +90,12 @@ class _Tile:
         """Emit start values, the two loops, and the stores."""
         builder = self.builder
         pointer = self.scalar.as_pointer()
-        a, b, c, initial = (builder.inttoptr(x, pointer) for x in (self.a, self.b, self.c, self.initial))
-        c_rows = self.row_addresses(c, self.c_row)
-        start_rows = self.row_addresses(initial, self.initial_row)
+        given = self.given
+        a, b, c, initial = (builder.inttoptr(x, pointer) for x in (given.a, given.b, given.c, given.initial))
+        c_rows = self.row_addresses(c, self.given.c_row)
+        start_rows = self.row_addresses(initial, self.given.initial_row)
         start = [self.load(start_rows[i], j) for i, j in self.places]
-        a_offsets = self.row_addresses(a, self.a_row)
+        a_offsets = self.row_addresses(a, self.given.a_row)
         entry = builder.block
         outer_block, inner_block, next_block, done_block = (
             builder.append_basic_block(name) for name in ("outer", "inner", "next", "done")
@@ -103,9 +108,9 @@ class _Tile:
         outer_sums = [builder.phi(self.vector) for _ in self.places]
         for phi, value in zip(outer_sums, start, strict=True):
             phi.add_incoming(value, entry)
-        a_shift = builder.mul(outer, self.a_outer)
+        a_shift = builder.mul(outer, self.given.a_outer)
         a_rows = [builder.gep(row, [a_shift]) for row in a_offsets]
-        b_here = builder.gep(b, [builder.mul(outer, self.b_outer)])
+        b_here = builder.gep(b, [builder.mul(outer, self.given.b_outer)])
         builder.branch(inner_block)
 
         builder.position_at_end(inner_block)
@@ -119,14 +124,14 @@ class _Tile:
         k.add_incoming(k_next, inner_block)
         for phi, value in zip(sums, new, strict=True):
             phi.add_incoming(value, inner_block)
-        builder.cbranch(builder.icmp_signed("<", k_next, self.n_k), inner_block, next_block)
+        builder.cbranch(builder.icmp_signed("<", k_next, self.given.n_k), inner_block, next_block)
 
         builder.position_at_end(next_block)
         outer_next = builder.add(outer, I64(1))
         outer.add_incoming(outer_next, next_block)
         for phi, value in zip(outer_sums, new, strict=True):
             phi.add_incoming(value, next_block)
-        builder.cbranch(builder.icmp_signed("<", outer_next, self.n_outer), outer_block, done_block)
+        builder.cbranch(builder.icmp_signed("<", outer_next, self.given.n_outer), outer_block, done_block)
 
         builder.position_at_end(done_block)
         self.store(c_rows, [self.above_floor(value) for value in new])
@@ -137,7 +142,7 @@ class _Tile:
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         suffix = "f32" if self.bytes == 4 else "f64"
         fma = cgutils.get_or_insert_function(self.module, kind, f"llvm.fma.v{self.lanes}{suffix}")
-        a_offset, b_row = builder.mul(k, self.a_k), builder.gep(b_here, [builder.mul(k, self.b_k)])
+        a_offset, b_row = builder.mul(k, self.given.a_k), builder.gep(b_here, [builder.mul(k, self.given.b_k)])
         columns = [self.load(b_row, j) for j in range(self.vectors)]
         new = []
         for i, row in enumerate(a_rows):
@@ -155,47 +160,53 @@ class _Tile:
 
     def above_floor(self, value: Any) -> Any:
         """Return max(value, floor) that lets NaN pass: floor only where floor > value."""
-        floor = self.splat(self.floor)
+        floor = self.splat(self.given.floor)
         return self.builder.select(self.builder.fcmp_ordered(">", floor, value), floor, value)
 
     def store(self, c_rows: list[Any], values: list[Any]) -> None:
         """Store the rows that are valid; whole vectors where all columns are, else masked."""
         builder = self.builder
-        full = builder.icmp_signed(">=", self.columns, I64(self.vectors * self.lanes))
+        full = builder.icmp_signed(">=", self.given.columns, I64(self.vectors * self.lanes))
         full_block, edge_block, end_block = (builder.append_basic_block(n) for n in ("full", "edge", "end"))
         builder.cbranch(full, full_block, edge_block)
         builder.position_at_end(full_block)
-        self.store_rows(values, lambda value, i, j: builder.store(value, self.vector_at(c_rows[i], I64(j * self.lanes)), align=self.bytes), end_block)  # fmt: skip
+        self.store_rows(
+            values, c_rows, lambda value, place, j: builder.store(value, place, align=self.bytes), end_block
+        )
         builder.position_at_end(edge_block)
         suffix = f"v{self.lanes}f{8 * self.bytes}"
         mask_type = ir.VectorType(I1, self.lanes)
         kind = ir.FunctionType(ir.VoidType(), [self.vector, self.vector.as_pointer(), I32, mask_type])
         masked = cgutils.get_or_insert_function(self.module, kind, f"llvm.masked.store.{suffix}.p0")
         wide = ir.VectorType(I64, self.lanes)
-        limit = self.splat_integer(self.columns, wide)
+        limit = self.splat_integer(self.given.columns, wide)
         masks = [
             builder.icmp_signed("<", ir.Constant(wide, [j * self.lanes + lane for lane in range(self.lanes)]), limit)
             for j in range(self.vectors)
         ]
-        self.store_rows(values, lambda value, i, j: builder.call(masked, [value, self.vector_at(c_rows[i], I64(j * self.lanes)), I32(self.bytes), masks[j]]), end_block)  # fmt: skip
+        alignment = I32(self.bytes)
+        self.store_rows(
+            values, c_rows, lambda value, place, j: builder.call(masked, [value, place, alignment, masks[j]]), end_block
+        )
         builder.position_at_end(end_block)
         builder.ret_void()
 
     def splat_integer(self, scalar: Any, kind: Any) -> Any:
         """Return a vector of integers whose lanes all hold the scalar."""
         undefined = ir.Constant(kind, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         one = self.builder.insert_element(undefined, scalar, I32(0))
-        return self.builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes))
+        return self.builder.shuffle_vector(one, undefined, zeros)
 
-    def store_rows(self, values: list[Any], store: Any, end_block: Any) -> None:
-        """Emit the stores row by row, leaving after the last valid row."""
+    def store_rows(self, values: list[Any], c_rows: list[Any], store: Any, end_block: Any) -> None:
+        """Emit store(value, address, column's vector) row by row, leaving after the last valid row."""
         builder = self.builder
         for i in range(self.rows):
             for j in range(self.vectors):
-                store(values[i * self.vectors + j], i, j)
+                store(values[i * self.vectors + j], self.vector_at(c_rows[i], I64(j * self.lanes)), j)
             if i + 1 < self.rows:
                 following = builder.append_basic_block(f"row{i + 1}")
-                builder.cbranch(builder.icmp_signed("<", I64(i + 1), self.valid_rows), following, end_block)
+                builder.cbranch(builder.icmp_signed("<", I64(i + 1), self.given.rows), following, end_block)
                 builder.position_at_end(following)
         builder.branch(end_block)
 
@@ -204,8 +215,11 @@ class _Tile:
 def _tile(target: Target, rows: int, vectors: int) -> Any:
     scalar = types.float32 if target.precision == "float32" else types.float64
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def call(typingctx: Any, a: Any, a_row: Any, a_k: Any, a_outer: Any, b: Any, b_k: Any, b_outer: Any, initial: Any, initial_row: Any, c: Any, c_row: Any, n_k: Any, n_outer: Any, rows_valid: Any, columns: Any, floor: Any) -> Any:  # fmt: skip
+    @intrinsic
+    def call(  # type: ignore[no-untyped-def]
+        typingctx, a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
+        rows_valid, columns, floor,
+    ):  # fmt: skip
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             name = f"tile_{rows}x{vectors}_{ir.FloatType() if target.precision == 'float32' else ir.DoubleType()}"
             function = builder.module.globals.get(name)
@@ -233,13 +247,24 @@ def tile(target: Target) -> Any:
     full, narrow, short = _tile(target, ROWS, 2), _tile(target, ROWS, 1), _tile(target, 2, 2)
     lanes = target.lanes
 
-    @njit(_nrt=False, error_model="numpy")  # type: ignore[untyped-decorator]
-    def call(a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor):  # type: ignore[no-untyped-def]  # fmt: skip
+    @njit(_nrt=False, error_model="numpy")
+    def call(  # type: ignore[no-untyped-def]
+        a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor
+    ):
         if columns <= lanes:
-            narrow(a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor)  # fmt: skip
+            narrow(
+                a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
+                rows, columns, floor,
+            )  # fmt: skip
         elif rows <= 2:
-            short(a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor)  # fmt: skip
+            short(
+                a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
+                rows, columns, floor,
+            )  # fmt: skip
         else:
-            full(a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor)  # fmt: skip
+            full(
+                a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
+                rows, columns, floor,
+            )  # fmt: skip
 
     return call

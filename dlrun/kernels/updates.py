@@ -38,7 +38,7 @@ BLOCK = 4096
 
 
 @kernel
-def store_gradient(dw: Out, gradient: Gradient, start: Start, count: Count):
+def store_gradient(dw: Out, gradient: Gradient, start: Start, count: Count) -> None:
     """dw[start + i] = gradient[i]."""
     here = shift(dw, start)
     for i in range(count):
@@ -46,7 +46,7 @@ def store_gradient(dw: Out, gradient: Gradient, start: Start, count: Count):
 
 
 @kernel
-def accumulate_gradient(total: InOut, gradient: Gradient, start: Start, count: Count):
+def accumulate_gradient(total: InOut, gradient: Gradient, start: Start, count: Count) -> None:
     """total[start + i] += gradient[i]."""
     here = shift(total, start)
     for i in range(count):
@@ -54,7 +54,7 @@ def accumulate_gradient(total: InOut, gradient: Gradient, start: Start, count: C
 
 
 @kernel
-def average_gradient(micro_steps: Live, gradient: Gradient, start: Start, count: Count):
+def average_gradient(micro_steps: Live, gradient: Gradient, start: Start, count: Count) -> None:
     """Divide the gradient by the number of steps over which it was summed."""
     share = real(1) / real(micro_steps)
     for i in range(count):
@@ -62,7 +62,7 @@ def average_gradient(micro_steps: Live, gradient: Gradient, start: Start, count:
 
 
 @kernel
-def scale_gradient(factor: In, gradient: Gradient, start: Start, count: Count):
+def scale_gradient(factor: In, gradient: Gradient, start: Start, count: Count) -> None:
     """Multiply the gradient by factor[0]."""
     scale = factor[0]
     for i in range(count):
@@ -70,7 +70,7 @@ def scale_gradient(factor: In, gradient: Gradient, start: Start, count: Count):
 
 
 @kernel
-def clip_gradient(limit: Number, gradient: Gradient, start: Start, count: Count):
+def clip_gradient(limit: Number, gradient: Gradient, start: Start, count: Count) -> None:
     """Bring each entry into [-limit, limit]; NaN stays NaN."""
     for i in range(count):
         below = select(gradient[i] > limit, limit, gradient[i])
@@ -78,14 +78,14 @@ def clip_gradient(limit: Number, gradient: Gradient, start: Start, count: Count)
 
 
 @kernel
-def clear_gradient(gradient: Gradient, start: Start, count: Count):
+def clear_gradient(gradient: Gradient, start: Start, count: Count) -> None:
     """Set the gradient to zero, for the next sum."""
     for i in range(count):
         gradient[i] = real(0)
 
 
 @kernel
-def decay_weights(w: InOut, scalars: InDouble, decay: Number, gradient: Gradient, start: Start, count: Count):
+def decay_weights(w: InOut, scalars: InDouble, decay: Number, gradient: Gradient, start: Start, count: Count) -> None:
     """w *= 1 - rate * decay (Loshchilov & Hutter 2019)."""
     here, kept = shift(w, start), real(1 - scalars[0] * decay)
     for i in range(count):
@@ -93,7 +93,7 @@ def decay_weights(w: InOut, scalars: InDouble, decay: Number, gradient: Gradient
 
 
 @kernel
-def follow_weights(w: In, average: InOut, scalars: InDouble, gradient: Gradient, start: Start, count: Count):
+def follow_weights(w: In, average: InOut, scalars: InDouble, gradient: Gradient, start: Start, count: Count) -> None:
     """average += (w - average) * scalars[1]; a factor of 1 copies."""
     here, mean, follow = shift(w, start), shift(average, start), real(scalars[1])
     if follow == real(1):
@@ -105,7 +105,7 @@ def follow_weights(w: In, average: InOut, scalars: InDouble, gradient: Gradient,
 
 
 @kernel
-def square_gradient(squares: OutDouble, gradient: Gradient, start: Start, count: Count):
+def square_gradient(squares: OutDouble, gradient: Gradient, start: Start, count: Count) -> None:
     """squares[start // BLOCK] = sum_i gradient[i]², in float64; start is a multiple of BLOCK."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = count - count % 4
@@ -120,7 +120,7 @@ def square_gradient(squares: OutDouble, gradient: Gradient, start: Start, count:
 
 
 @helper
-def walk(values, chain, size, thread, threads):  # type: ignore[no-untyped-def]
+def walk(values, chain, size, thread, threads):
     """Hand this thread's blocks of `values` to the chain. Partition: split."""
     blocks = (size + BLOCK - 1) // BLOCK
     for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
@@ -129,20 +129,20 @@ def walk(values, chain, size, thread, threads):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def walk_gradient(gradient: InOut, chain: Update, apply: Live, size: Size, thread: Thread, threads: Threads):
+def walk_gradient(gradient: InOut, chain: Update, apply: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """Hand a stored gradient to the chain, block by block, in steps in which the optimizer acts. Partition: split."""
     if apply != 0:
         walk(gradient, chain, size, thread, threads)
 
 
 @kernel
-def walk_weights(w: In, chain: Update, size: Size, thread: Thread, threads: Threads):
+def walk_weights(w: In, chain: Update, size: Size, thread: Thread, threads: Threads) -> None:
     """Hand weights to a chain that only reads them, block by block. Partition: split."""
     walk(w, chain, size, thread, threads)
 
 
 @kernel
-def add_sums(sums: InDouble, before: InDouble, total: OutDouble, count: Size, thread: Thread):
+def add_sums(sums: InDouble, before: InDouble, total: OutDouble, count: Size, thread: Thread) -> None:
     """total[0] = before[0] + sums[0] + ... + sums[count - 1], in this order. Partition: one."""
     if thread == 0:
         result = before[0]
@@ -152,7 +152,7 @@ def add_sums(sums: InDouble, before: InDouble, total: OutDouble, count: Size, th
 
 
 @kernel
-def norm_factor(squares: InDouble, factor: Out, limit: Number, thread: Thread):
+def norm_factor(squares: InDouble, factor: Out, limit: Number, thread: Thread) -> None:
     """factor[0] = limit / max(sqrt(squares[0]), limit): what brings a norm to at most `limit`. Partition: one."""
     if thread == 0:
         norm = real(sqrt(squares[0]))
@@ -160,7 +160,7 @@ def norm_factor(squares: InDouble, factor: Out, limit: Number, thread: Thread):
 
 
 @kernel
-def collect_penalty(total: InDouble, out: Out, index: Live, thread: Thread):
+def collect_penalty(total: InDouble, out: Out, index: Live, thread: Thread) -> None:
     """out[index] = total[0]. Partition: one."""
     if thread == 0:
         out[index] = real(total[0])

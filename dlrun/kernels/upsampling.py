@@ -24,7 +24,10 @@ from dlrun.kernels.lang import (
 
 
 @kernel
-def nearest_forward(x: In, y: Out, rows: Live, height: Size, width: Size, channels: Size, down: Size, right: Size, thread: Thread, threads: Threads):  # fmt: skip
+def nearest_forward(
+    x: In, y: Out, rows: Live, height: Size, width: Size, channels: Size, down: Size, right: Size, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """y[r, i, j, c] = x[r, i // down, j // right, c]. Partition: samples."""
     for line in range(first_of(rows, thread, threads) * height * down, last_of(rows, thread, threads) * height * down):
         for j in range(width * right):
@@ -35,7 +38,10 @@ def nearest_forward(x: In, y: Out, rows: Live, height: Size, width: Size, channe
 
 
 @kernel
-def nearest_backward(dy: In, dx: Out, rows: Live, height: Size, width: Size, channels: Size, down: Size, right: Size, thread: Thread, threads: Threads):  # fmt: skip
+def nearest_backward(
+    dy: In, dx: Out, rows: Live, height: Size, width: Size, channels: Size, down: Size, right: Size, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """dx[r, i, j, c] = the sum of dy over the entries that repeat it. Partition: samples."""
     size = height * width * channels
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
@@ -49,13 +55,16 @@ def nearest_backward(dy: In, dx: Out, rows: Live, height: Size, width: Size, cha
 
 
 @helper
-def step_to_next(place, extent, step):  # type: ignore[no-untyped-def]
+def step_to_next(place, extent, step):
     """Return the way to the next entry of an axis, or none where there is only one."""
     return step if place + 1 < extent else 0
 
 
 @kernel
-def bilinear_forward(x: In, y: Out, places: InInt, shares: In, rows: Live, height: Size, width: Size, channels: Size, down: Size, right: Size, thread: Thread, threads: Threads):  # fmt: skip
+def bilinear_forward(
+    x: In, y: Out, places: InInt, shares: In, rows: Live, height: Size, width: Size, channels: Size, down: Size,
+    right: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """y = the mean of the four entries of x around each entry's centre, by nearness. Partition: samples."""
     out_height, out_width = height * down, width * right
     for line in range(first_of(rows, thread, threads) * out_height, last_of(rows, thread, threads) * out_height):
@@ -74,14 +83,17 @@ def bilinear_forward(x: In, y: Out, places: InInt, shares: In, rows: Live, heigh
 
 
 @helper
-def add_scaled(x, scale, y, count):  # type: ignore[no-untyped-def]
+def add_scaled(x, scale, y, count):
     """y += scale x."""
     for i in range(count):
         y[i] += scale * x[i]
 
 
 @kernel
-def bilinear_backward(dy: In, dx: Out, places: InInt, shares: In, rows: Live, height: Size, width: Size, channels: Size, down: Size, right: Size, thread: Thread, threads: Threads):  # fmt: skip
+def bilinear_backward(
+    dy: In, dx: Out, places: InInt, shares: In, rows: Live, height: Size, width: Size, channels: Size, down: Size,
+    right: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """dx = the sum of each dy times the share it had of an entry. Partition: samples."""
     out_height, out_width, size = height * down, width * right, height * width * channels
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)

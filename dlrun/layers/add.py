@@ -70,14 +70,16 @@ class Average(Sum):
 
 
 @kernel
-def add_scaled(a: In, b: In, y: Out, of_a: Number, of_b: Number, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def add_scaled(
+    a: In, b: In, y: Out, of_a: Number, of_b: Number, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """y = of_a * a + of_b * b. Shapes: a, b, y (rows, size). y may be a. Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         put(y, i, get(a, i) * of_a + get(b, i) * of_b)
 
 
 @kernel
-def scale(x: In, y: Out, factor: Number, rows: Live, size: Size, thread: Thread, threads: Threads):
+def scale(x: In, y: Out, factor: Number, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = factor * x. Shapes: x, y (rows, size). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         put(y, i, get(x, i) * factor)

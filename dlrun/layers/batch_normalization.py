@@ -161,7 +161,10 @@ class BatchNormalization(Layer):
 
 
 @kernel
-def take_batch(partials: In, gamma: In, mean: Out, inverse: Out, factor: Out, moving_mean: InOut, moving_variance: InOut, epsilon: Number, momentum: Number, rows: Live, places: Size, channels: Size, thread: Thread):  # fmt: skip
+def take_batch(
+    partials: In, gamma: In, mean: Out, inverse: Out, factor: Out, moving_mean: InOut, moving_variance: InOut,
+    epsilon: Number, momentum: Number, rows: Live, places: Size, channels: Size, thread: Thread,
+) -> None:  # fmt: skip
     """Combine the chunks' statistics, and move the moving ones towards them.
 
     inverse = 1 / sqrt(variance + epsilon), factor = gamma * inverse; the variance is the biased one, as in Keras.
@@ -180,7 +183,10 @@ def take_batch(partials: In, gamma: In, mean: Out, inverse: Out, factor: Out, mo
 
 
 @kernel
-def take_moving(moving_mean: In, moving_variance: In, gamma: In, mean: Out, inverse: Out, factor: Out, epsilon: Number, channels: Size, thread: Thread):  # fmt: skip
+def take_moving(
+    moving_mean: In, moving_variance: In, gamma: In, mean: Out, inverse: Out, factor: Out, epsilon: Number,
+    channels: Size, thread: Thread,
+) -> None:  # fmt: skip
     """mean = moving_mean, inverse = 1 / sqrt(moving_variance + epsilon), factor = gamma * inverse. Partition: one."""
     if thread != 0:
         return
@@ -191,7 +197,10 @@ def take_moving(moving_mean: In, moving_variance: In, gamma: In, mean: Out, inve
 
 
 @kernel
-def normalize(x: In, mean: In, factor: In, beta: In, y: Out, floor: Number, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def normalize(
+    x: In, mean: In, factor: In, beta: In, y: Out, floor: Number, rows: Live, places: Size, channels: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """y = max((x - mean) * factor + beta, floor).
 
     Shapes: x, y (rows, places, channels), mean, factor, beta (channels). Partition: samples.
@@ -204,7 +213,10 @@ def normalize(x: In, mean: In, factor: In, beta: In, y: Out, floor: Number, rows
 
 
 @kernel
-def batch_normalization_sums(x: In, dy: In, mean: In, inverse: In, beta_sums: Out, gamma_sums: Out, scratch: Scratch, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def batch_normalization_sums(
+    x: In, dy: In, mean: In, inverse: In, beta_sums: Out, gamma_sums: Out, scratch: Scratch, rows: Live, places: Size,
+    channels: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """For each chunk of samples beta_sums = sum dy and gamma_sums = sum dy * (x - mean) * inverse.
 
     Shapes: x, dy (rows, places, channels), mean, inverse (channels), sums (CHUNKS, channels), scratch (2 channels).
@@ -237,7 +249,10 @@ def batch_normalization_sums(x: In, dy: In, mean: In, inverse: In, beta_sums: Ou
 
 
 @kernel
-def batch_normalization_backward_input(x: In, dy: In, mean: In, inverse: In, factor: In, beta_sums: In, gamma_sums: In, dx: Out, scratch: Scratch, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def batch_normalization_backward_input(
+    x: In, dy: In, mean: In, inverse: In, factor: In, beta_sums: In, gamma_sums: In, dx: Out, scratch: Scratch,
+    rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """dx = factor * (dy - sum dy / n - (x - mean) inverse * sum(dy (x - mean) inverse) / n), n = rows * places.
 
     Shapes: x, dy, dx (rows, places, channels), mean, inverse, factor (channels), sums (CHUNKS, channels),

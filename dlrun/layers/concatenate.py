@@ -66,7 +66,9 @@ class Concatenate(Layer):
 
 
 @kernel
-def put_first_part(x: In, y: Out, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def put_first_part(
+    x: In, y: Out, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads
+) -> None:
     """y[r, start + i] = x[r, i]: what `put_part` does, into a y that holds nothing yet. Partition: samples."""
     for r in range(first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs):
         x_here, y_here = shift(x, r * size), shift(y, r * width + start)
@@ -75,7 +77,9 @@ def put_first_part(x: In, y: Out, runs: Size, size: Size, start: Size, width: Si
 
 
 @kernel
-def put_part(x: In, y: InOut, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def put_part(
+    x: In, y: InOut, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads
+) -> None:
     """y[r, start + i] = x[r, i]. Shapes: x (rows * runs, size), y (rows * runs, width). Partition: samples."""
     for r in range(first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs):
         x_here, y_here = shift(x, r * size), shift(y, r * width + start)
@@ -84,7 +88,9 @@ def put_part(x: In, y: InOut, runs: Size, size: Size, start: Size, width: Size, 
 
 
 @kernel
-def take_part(y: In, x: Out, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def take_part(
+    y: In, x: Out, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads
+) -> None:
     """x[r, i] = y[r, start + i]. Shapes: x (rows * runs, size), y (rows * runs, width). Partition: samples."""
     for r in range(first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs):
         x_here, y_here = shift(x, r * size), shift(y, r * width + start)

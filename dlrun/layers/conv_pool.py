@@ -75,15 +75,13 @@ class ConvPool(Layer):
         if dx is not None:
             packed = emit.shared("packed_reversed", geometry.packed_reversed_size)
             emit.call(
-                conv_pack_reversed,
-                partition="split",
-                w=emit.variable("kernel"),
-                packed=packed,
+                conv_pack_reversed, partition="split", w=emit.variable("kernel"), packed=packed,
                 geometry=common["geometry"],
-            )
+            )  # fmt: skip
             emit.call(
                 conv_pool_backward_input, dy=emit.output_gradient, packed=packed, zeros=emit.zeros(geometry.channels),
-                dx=dx, no_limit=NO_LIMIT, scratch=ScratchSize(geometry.gradient_padded_size + prod(pool.image)), **common,
+                dx=dx, no_limit=NO_LIMIT,
+                scratch=ScratchSize(geometry.gradient_padded_size + prod(pool.image)), **common,
             )  # fmt: skip
         if kernel is None:
             return

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from dlrun.plan import ScratchSize
 from dlrun.initializers import INITIALIZERS, GlorotUniform, Initializer, Zeros
 from dlrun.kernels.lang import (
     In,
@@ -33,6 +32,7 @@ from dlrun.kernels.lang import (
 from dlrun.layers.activation import Activated
 from dlrun.layers.base import Shape, expect_rank
 from dlrun.layers.variable import Variable
+from dlrun.plan import ScratchSize
 from dlrun.registry import ChosenBy
 from dlrun.regularizers import CONSTRAINTS, REGULARIZERS, Constraint, Regularizer
 
@@ -91,10 +91,11 @@ class Dense(Activated):
         """Emit the product, with bias and a fused ReLU."""
         features, flops = emit.input_shapes[0][-1], self.flops(*emit.input_shapes) * emit.batch
         by_samples = 4 * features * self.units <= SAMPLE_SPLIT_BYTES
+        bias = emit.variable("bias") if self.use_bias else emit.zeros(self.units)
         emit.call(
             dense_forward, partition="samples" if by_samples else "split", flops=flops,
-            x=emit.input, w=emit.variable("kernel"), b=emit.variable("bias") if self.use_bias else emit.zeros(self.units),
-            y=emit.output, floor=emit.floor, by_samples=int(by_samples), rows=emit.rows, features=features, units=self.units,
+            x=emit.input, w=emit.variable("kernel"), b=bias, y=emit.output, floor=emit.floor,
+            by_samples=int(by_samples), rows=emit.rows, features=features, units=self.units,
         )  # fmt: skip
 
     def backward(self, emit: Emitter) -> None:
@@ -148,13 +149,17 @@ def multiply(x, w, b, y, floor, first_row, last_row, first_column, last_column, 
 
 
 @kernel
-def dense_forward(x: In, w: In, b: In, y: Out, floor: Number, by_samples: Size, rows: Live, features: Size, units: Size, thread: Thread, threads: Threads):  # fmt: skip
+def dense_forward(
+    x: In, w: In, b: In, y: Out, floor: Number, by_samples: Size, rows: Live, features: Size, units: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """y[r, n] = max(b[n] + sum_i x[r, i] w[i, n], floor).
 
     Shapes: x (rows, features), w (features, units), b (units), y (rows, units). Partition: samples, or panels of units.
     """
     if by_samples != 0:
-        multiply(x, w, b, y, floor, first_of(rows, thread, threads), last_of(rows, thread, threads), 0, units, features, units)  # fmt: skip
+        first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
+        multiply(x, w, b, y, floor, first, last, 0, units, features, units)
     else:
         panels = (units + tile_columns - 1) // tile_columns
         first, last = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
@@ -162,7 +167,10 @@ def dense_forward(x: In, w: In, b: In, y: Out, floor: Number, by_samples: Size, 
 
 
 @kernel
-def dense_backward_input(dy: In, w: In, dx: Out, zeros: In, scratch: Scratch, by_samples: Size, rows: Live, features: Size, units: Size, thread: Thread, threads: Threads):  # fmt: skip
+def dense_backward_input(
+    dy: In, w: In, dx: Out, zeros: In, scratch: Scratch, by_samples: Size, rows: Live, features: Size, units: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """dx[r, i] = sum_n dy[r, n] w[i, n].
 
     Shapes: dy (rows, units), w (features, units), dx (rows, features). Partition: samples, or panels of features.
@@ -191,7 +199,10 @@ def dense_backward_input(dy: In, w: In, dx: Out, zeros: In, scratch: Scratch, by
 
 
 @kernel
-def dense_backward_weights(x: In, dy: In, dw: Update, zeros: In, scratch: Scratch, rows: Live, features: Size, units: Size, thread: Thread, threads: Threads):  # fmt: skip
+def dense_backward_weights(
+    x: In, dy: In, dw: Update, zeros: In, scratch: Scratch, rows: Live, features: Size, units: Size, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """dw[i, n] = sum_r x[r, i] dy[r, n], a few rows of the weights at a time, each handed on while in cache.
 
     Shapes: x (rows, features), dy (rows, units), dw (features, units). Partition: rows of the weights.
@@ -211,7 +222,9 @@ def dense_backward_weights(x: In, dy: In, dw: Update, zeros: In, scratch: Scratc
 
 
 @kernel
-def dense_backward_bias(dy: In, db: Update, scratch: Scratch, rows: Live, units: Size, thread: Thread, threads: Threads):
+def dense_backward_bias(
+    dy: In, db: Update, scratch: Scratch, rows: Live, units: Size, thread: Thread, threads: Threads
+) -> None:
     """db[n] = sum_r dy[r, n], in the order of the rows. Shapes: dy (rows, units), db (units). Partition: units."""
     blocks = (units + 63) // 64
     for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):

@@ -33,6 +33,7 @@ from dlrun.plan import ScratchSize
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
 
+
 class Dropout(Noise):
     """Sets a share of the entries to zero in training, others to x / (1 - rate); does nothing in inference.
 
@@ -74,7 +75,10 @@ class Dropout(Noise):
 
 
 @kernel
-def dropout_forward(x: In, y: Out, kept: OutBytes, key: Size, rate: Number, scale: Number, scratch: Scratch, step: Live, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def dropout_forward(
+    x: In, y: Out, kept: OutBytes, key: Size, rate: Number, scale: Number, scratch: Scratch, step: Live, rows: Live,
+    size: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """kept = u >= rate, y = x * scale where kept, else 0, with u uniform by (key, step, row, entry).
 
     Shapes: x, y, kept (rows, size). y may be x. Saves for backward: kept. Partition: samples.
@@ -93,7 +97,9 @@ def dropout_forward(x: In, y: Out, kept: OutBytes, key: Size, rate: Number, scal
 
 
 @kernel
-def dropout_backward(kept: InBytes, dy: In, dx: Out, scale: Number, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def dropout_backward(
+    kept: InBytes, dy: In, dx: Out, scale: Number, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """dx = dy * scale where kept, else 0. Shapes: kept, dy, dx (rows, size). dx may be dy. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -102,8 +102,8 @@ class LayerNormalization(Layer):
         width, dx = emit.output_shape[-1], emit.input_gradient()
         if dx is not None:
             emit.call(
-                layer_normalization_backward_input, x=emit.input, dy=emit.output_gradient, gamma=self._gamma(emit), dx=dx,
-                scratch=ScratchSize(2 * width), **self._arguments(emit),
+                layer_normalization_backward_input, x=emit.input, dy=emit.output_gradient, gamma=self._gamma(emit),
+                dx=dx, scratch=ScratchSize(2 * width), **self._arguments(emit),
             )  # fmt: skip
         gamma = emit.update("gamma") if self.scale else None
         beta = emit.update("beta") if self.center else None
@@ -120,7 +120,10 @@ class LayerNormalization(Layer):
 
 
 @kernel
-def layer_normalization_forward(x: In, gamma: In, beta: In, y: Out, means: Out, inverses: Out, epsilon: Number, rows: Live, places: Size, width: Size, thread: Thread, threads: Threads):  # fmt: skip
+def layer_normalization_forward(
+    x: In, gamma: In, beta: In, y: Out, means: Out, inverses: Out, epsilon: Number, rows: Live, places: Size,
+    width: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """y = (x - mean) * inverse * gamma + beta, inverse = 1 / sqrt(variance + epsilon), for each vector of `width`.
 
     Shapes: x, y (rows, places, width), gamma, beta (width), means, inverses (rows, places).
@@ -140,7 +143,10 @@ def layer_normalization_forward(x: In, gamma: In, beta: In, y: Out, means: Out, 
 
 
 @kernel
-def layer_normalization_backward_input(x: In, dy: In, gamma: In, means: In, inverses: In, dx: Out, scratch: Scratch, rows: Live, places: Size, width: Size, thread: Thread, threads: Threads):  # fmt: skip
+def layer_normalization_backward_input(
+    x: In, dy: In, gamma: In, means: In, inverses: In, dx: Out, scratch: Scratch, rows: Live, places: Size,
+    width: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """dx = inverse * (g - mean g - z * mean(g z)), with g = dy * gamma and z = (x - mean) * inverse.
 
     Shapes: x, dy, dx (rows, places, width), gamma (width), means, inverses (rows, places), scratch (2 width).
@@ -161,7 +167,10 @@ def layer_normalization_backward_input(x: In, dy: In, gamma: In, means: In, inve
 
 
 @kernel
-def layer_normalization_sums(x: In, dy: In, means: In, inverses: In, gamma_sums: Out, beta_sums: Out, rows: Live, places: Size, width: Size, thread: Thread, threads: Threads):  # fmt: skip
+def layer_normalization_sums(
+    x: In, dy: In, means: In, inverses: In, gamma_sums: Out, beta_sums: Out, rows: Live, places: Size, width: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """For each chunk of samples beta_sums = sum dy and gamma_sums = sum dy * (x - mean) * inverse, over all vectors.
 
     Shapes: x, dy (rows, places, width), means, inverses (rows, places), sums (CHUNKS, width). Partition: chunks.

@@ -51,7 +51,9 @@ class Minimum(Extreme):
 
 
 @kernel
-def extreme_forward(a: In, b: In, y: Out, sign: Number, rows: Live, size: Size, thread: Thread, threads: Threads):
+def extreme_forward(
+    a: In, b: In, y: Out, sign: Number, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """y = b where sign * b > sign * a, or b is NaN, else a. Shapes: a, b, y (rows, size). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         v, w = get(a, i), get(b, i)
@@ -59,7 +61,9 @@ def extreme_forward(a: In, b: In, y: Out, sign: Number, rows: Live, size: Size, 
 
 
 @kernel
-def extreme_backward(a: In, b: In, dy: In, dx: Out, sign: Number, wants_b: Size, rows: Live, size: Size, thread: Thread, threads: Threads):  # fmt: skip
+def extreme_backward(
+    a: In, b: In, dy: In, dx: Out, sign: Number, wants_b: Size, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """dx = dy where the forward pass took this input (b if wants_b is 1, else a), else 0. Partition: samples."""
     zero = real(0)
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):

@@ -39,7 +39,7 @@ class Multiply(Merge):
 
 
 @kernel
-def multiply_entries(a: In, b: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def multiply_entries(a: In, b: In, y: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = a * b. Shapes: a, b, y (rows, size). y may be a. Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         put(y, i, get(a, i) * get(b, i))

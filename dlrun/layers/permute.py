@@ -52,7 +52,10 @@ class Permute(Layer):
 
 
 @kernel
-def permute_forward(x: In, y: Out, extents: InLong, strides: InLong, rank: Size, size: Size, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def permute_forward(
+    x: In, y: Out, extents: InLong, strides: InLong, rank: Size, size: Size, rows: Live, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """y[n, i] = x[n, j], where j is the sum of i's indices times `strides`. Partition: samples."""
     for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         x_here, y_here = shift(x, n * size), shift(y, n * size)
@@ -65,7 +68,10 @@ def permute_forward(x: In, y: Out, extents: InLong, strides: InLong, rank: Size,
 
 
 @kernel
-def permute_backward(dy: In, dx: Out, extents: InLong, strides: InLong, rank: Size, size: Size, rows: Live, thread: Thread, threads: Threads):  # fmt: skip
+def permute_backward(
+    dy: In, dx: Out, extents: InLong, strides: InLong, rank: Size, size: Size, rows: Live, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """dx[n, j] = dy[n, i], where j is the sum of i's indices times `strides`. Partition: samples."""
     for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         g_here, out = shift(dy, n * size), shift(dx, n * size)

@@ -86,7 +86,10 @@ class SpatialDropout(Noise):
 
 
 @kernel
-def spatial_dropout_draw(factors: Out, key: Size, rate: Number, scale: Number, scratch: Scratch, step: Live, rows: Live, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def spatial_dropout_draw(
+    factors: Out, key: Size, rate: Number, scale: Number, scratch: Scratch, step: Live, rows: Live, channels: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """factors = scale where u >= rate, else 0, with u uniform by (key, step, row, channel).
 
     Shapes: factors (rows, channels). Partition: samples.
@@ -101,7 +104,9 @@ def spatial_dropout_draw(factors: Out, key: Size, rate: Number, scale: Number, s
 
 
 @kernel
-def multiply_channels(x: In, factors: In, y: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def multiply_channels(
+    x: In, factors: In, y: Out, rows: Live, places: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
     """y[n, p, c] = x[n, p, c] * factors[n, c]; 0 where the factor is 0, whatever x.
 
     Shapes: x, y (rows, places, channels), factors (rows, channels). y may be x. Partition: samples.

@@ -60,7 +60,10 @@ class ZeroPadding2D(Layer):
 
 
 @kernel
-def pad_forward(x: In, y: Out, rows: Live, height: Size, width: Size, channels: Size, top: Size, left: Size, out_height: Size, out_width: Size, thread: Thread, threads: Threads):  # fmt: skip
+def pad_forward(
+    x: In, y: Out, rows: Live, height: Size, width: Size, channels: Size, top: Size, left: Size, out_height: Size,
+    out_width: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """y[r, i + top, j + left, c] = x[r, i, j, c], all else 0. Partition: samples.
 
     Shapes: x (rows, height, width, channels), y (rows, out_height, out_width, channels).
@@ -74,7 +77,10 @@ def pad_forward(x: In, y: Out, rows: Live, height: Size, width: Size, channels: 
 
 
 @kernel
-def pad_backward(dy: In, dx: Out, rows: Live, height: Size, width: Size, channels: Size, top: Size, left: Size, out_height: Size, out_width: Size, thread: Thread, threads: Threads):  # fmt: skip
+def pad_backward(
+    dy: In, dx: Out, rows: Live, height: Size, width: Size, channels: Size, top: Size, left: Size, out_height: Size,
+    out_width: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """dx[r, i, j, c] = dy[r, i + top, j + left, c]. Partition: samples."""
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         for i in range(height):

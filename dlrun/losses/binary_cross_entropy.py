@@ -65,7 +65,7 @@ class BinaryCrossEntropy(Loss):
 def sigmoid_cross_entropy(
     z: In, t: In, weights: In, losses: Out, p: Out, dz: Out, terms: Scratch, smoothing: Number, positive: Number,
     rows: Live, size: Size, thread: Thread, threads: Threads,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """losses[r] = weights[r] * mean_i (a t log(1 + exp(-z)) + (1 - t) log(1 + exp(z))), with a = positive, t smoothed.
 
     p = 1 / (1 + exp(-z)), dz = weights ((1 - t) p - a t (1 - p)) / (size rows). From e = exp(-|z|) alone: log(1 + e^±z)

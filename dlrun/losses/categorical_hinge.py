@@ -36,7 +36,7 @@ class CategoricalHinge(Loss):
 def categorical_hinge_loss(
     y: In, labels: InInt, weights: In, losses: Out, p: Out, dy: Out, rows: Live, classes: Size, thread: Thread,
     threads: Threads,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """losses[r] = weights[r] max(1 + max(0, max_{j ≠ label} y[r, j]) - y[r, label], 0), p = y.
 
     dy is -1 at the label and 1 at the largest other output, if that is positive, where the loss isn't 0.

@@ -70,9 +70,9 @@ class CrossEntropy(Loss):
 
 @kernel
 def softmax_cross_entropy(
-    z: In, labels: InInt, weights: In, class_weights: In, losses: Out, p: Out, dz: Out, smoothing: Number,
-    rows: Live, classes: Size, thread: Thread, threads: Threads,
-):  # fmt: skip
+    z: In, labels: InInt, weights: In, class_weights: In, losses: Out, p: Out, dz: Out, smoothing: Number, rows: Live,
+    classes: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """losses[r] = a (log sum_j exp z[r, j] - sum_j t[r, j] z[r, j]), p = softmax z, dz = a (p - t) / rows.
 
     a = weights[r] * class_weights[label]; t is 1 - smoothing at the label, plus smoothing / classes everywhere.

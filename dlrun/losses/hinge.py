@@ -31,9 +31,9 @@ def hinge_slope(y, t, parameter):  # type: ignore[no-untyped-def]
 
 @kernel
 def hinge_loss(
-    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
-):  # fmt: skip
+    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """losses[r] = weights[r] * mean_i max(1 - s y[r, i], 0), with s = ±1. Shapes and partition: elementwise_loss."""
     elementwise_loss(
         hinge, hinge_slope, same, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads,

@@ -27,9 +27,9 @@ def huber_slope(y, t, delta):  # type: ignore[no-untyped-def]
 
 @kernel
 def huber_loss(
-    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
-):  # fmt: skip
+    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """losses[r] = weights[r] * mean_i huber(y[r, i] - t[r, i]). Shapes and partition: elementwise_loss."""
     elementwise_loss(
         huber, huber_slope, same, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads,

@@ -19,14 +19,14 @@ def sigmoid_of(z, decay):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sigmoid_link(z: In, p: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def sigmoid_link(z: In, p: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """p = 1 / (1 + exp(-z)). Shapes: z, p (rows, size). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         p[i] = sigmoid_of(z[i], decay_of(z[i]))
 
 
 @kernel
-def exp_link(z: In, p: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def exp_link(z: In, p: Out, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """p = exp(z). Shapes: z, p (rows, size). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         p[i] = exp(z[i])

@@ -24,9 +24,9 @@ def distance_slope(y, t, parameter):  # type: ignore[no-untyped-def]
 
 @kernel
 def mae_loss(
-    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
-):  # fmt: skip
+    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """losses[r] = weights[r] * mean_i |y[r, i] - t[r, i]|. Shapes and partition: elementwise_loss."""
     elementwise_loss(
         distance, distance_slope, same, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads,

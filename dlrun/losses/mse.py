@@ -23,9 +23,9 @@ def square_slope(y, t, parameter):  # type: ignore[no-untyped-def]
 
 @kernel
 def mse_loss(
-    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
-):  # fmt: skip
+    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """losses[r] = weights[r] * mean_i (y[r, i] - t[r, i])². Shapes and partition: elementwise_loss."""
     elementwise_loss(
         square, square_slope, same, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads,

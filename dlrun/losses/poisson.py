@@ -43,9 +43,9 @@ def poisson_log_slope(y, t, parameter):  # type: ignore[no-untyped-def]
 
 @kernel
 def poisson_loss(
-    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
-):  # fmt: skip
+    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """losses[r] = weights[r] * mean_i (y[r, i] - t[r, i] log y[r, i]).
 
     Shapes and partition: elementwise_loss.
@@ -57,9 +57,9 @@ def poisson_loss(
 
 @kernel
 def poisson_log_loss(
-    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
-):  # fmt: skip
+    y: In, t: In, weights: In, losses: Out, p: Out, dy: Out, terms: Scratch, parameter: Number, rows: Live, size: Size,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """losses[r] = weights[r] * mean_i (exp y[r, i] - t[r, i] y[r, i]), p = exp y.
 
     Shapes and partition: elementwise_loss.

@@ -10,7 +10,7 @@ from dlrun.kernels.math import exp, log
 def softmax_cross_entropy_of_shares(
     z: In, t: In, weights: In, class_weights: In, losses: Out, p: Out, dz: Out, smoothing: Number, relative: Size,
     rows: Live, classes: Size, thread: Thread, threads: Threads,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """losses[r] = a sum_j s[r, j] (log sum_k exp z[r, k] - z[r, j]), p = softmax z, dz = a (p sum_j s - s) / rows.
 
     s = (1 - smoothing) t + smoothing / classes; a = weights[r] * sum_j class_weights[j] t[r, j] / sum_j t[r, j]. With

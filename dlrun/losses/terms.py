@@ -27,7 +27,9 @@ def same(y):  # type: ignore[no-untyped-def]
 
 
 @helper
-def elementwise_loss(term, slope, link, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads):  # type: ignore[no-untyped-def]  # fmt: skip
+def elementwise_loss(  # type: ignore[no-untyped-def]
+    term, slope, link, parameter, y, t, weights, losses, p, dy, terms, rows, size, thread, threads
+):
     """losses[r] = weights[r] * mean_i term(y[r, i], t[r, i]), dy = weights[r] * slope(y, t) / (size * rows).
 
     `term` and `slope` (its derivative by y) are helpers f(y, t, parameter); p = link(y), a helper too.
@@ -46,7 +48,7 @@ def elementwise_loss(term, slope, link, parameter, y, t, weights, losses, p, dy,
 
 
 @kernel
-def labels_as_reals(labels: InInt, t: Out, rows: Live, thread: Thread, threads: Threads):
+def labels_as_reals(labels: InInt, t: Out, rows: Live, thread: Thread, threads: Threads) -> None:
     """t[r] = labels[r]. Shapes: labels, t (rows). Partition: samples."""
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         t[r] = labels[r]

@@ -42,9 +42,9 @@ class Adadelta(Optimizer):
 
 @kernel
 def adadelta_update(
-    w: InOut, v: InOut, u: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient,
-    start: Start, count: Count,
-):  # fmt: skip
+    w: InOut, v: InOut, u: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start,
+    count: Count,
+) -> None:  # fmt: skip
     """v += (g² - v) new;  d = g sqrt((u + epsilon) / (v + epsilon));  u += (d² - u) new;  w -= rate d."""
     w_here, v_here, u_here, rate = shift(w, start), shift(v, start), shift(u, start), real(scalars[0])
     for i in range(count):

@@ -37,8 +37,8 @@ class Adagrad(Optimizer):
 
 @kernel
 def adagrad_update(
-    w: InOut, s: InOut, scalars: InDouble, epsilon: Number, gradient: Gradient, start: Start, count: Count,
-):  # fmt: skip
+    w: InOut, s: InOut, scalars: InDouble, epsilon: Number, gradient: Gradient, start: Start, count: Count
+) -> None:
     """s += g²;  w -= rate g / sqrt(s + epsilon)."""
     w_here, s_here, rate = shift(w, start), shift(s, start), real(scalars[0])
     for i in range(count):

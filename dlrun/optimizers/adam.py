@@ -60,9 +60,9 @@ class Adam(AdamFields):
 
 @kernel
 def adam_update(
-    w: InOut, m: InOut, v: InOut, scalars: InDouble, new_1: Number, new_2: Number, epsilon: Number,
-    gradient: Gradient, start: Start, count: Count,
-):  # fmt: skip
+    w: InOut, m: InOut, v: InOut, scalars: InDouble, new_1: Number, new_2: Number, epsilon: Number, gradient: Gradient,
+    start: Start, count: Count,
+) -> None:  # fmt: skip
     """m += (g - m) new_1;  v += (g² - v) new_2;  w -= s2 m / (s3 sqrt(v) + epsilon), with scalars s; new = 1 - beta."""
     w_here, m_here, v_here = shift(w, start), shift(m, start), shift(v, start)
     rate, correction = real(scalars[2]), real(scalars[3])
@@ -79,7 +79,7 @@ def adam_update(
 def amsgrad_update(
     w: InOut, m: InOut, v: InOut, top: InOut, scalars: InDouble, new_1: Number, new_2: Number, epsilon: Number,
     gradient: Gradient, start: Start, count: Count,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """As adam_update, with top = max(top, v) in the place of v."""
     w_here, m_here, v_here, top_here = shift(w, start), shift(m, start), shift(v, start), shift(top, start)
     rate, correction = real(scalars[2]), real(scalars[3])

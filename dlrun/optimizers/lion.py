@@ -40,9 +40,8 @@ class Lion(Optimizer):
 
 @kernel
 def lion_update(
-    w: InOut, m: InOut, scalars: InDouble, new_1: Number, new_2: Number, gradient: Gradient, start: Start,
-    count: Count,
-):  # fmt: skip
+    w: InOut, m: InOut, scalars: InDouble, new_1: Number, new_2: Number, gradient: Gradient, start: Start, count: Count
+) -> None:
     """w -= rate sign(m + (g - m) new_1);  m += (g - m) new_2; where the sign is NaN, so is w."""
     w_here, m_here, rate, zero = shift(w, start), shift(m, start), real(scalars[0]), real(0)
     for i in range(count):

@@ -58,9 +58,9 @@ class Nadam(Optimizer):
 
 @kernel
 def nadam_update(
-    w: InOut, m: InOut, v: InOut, scalars: InDouble, new_1: Number, new_2: Number, epsilon: Number,
-    gradient: Gradient, start: Start, count: Count,
-):  # fmt: skip
+    w: InOut, m: InOut, v: InOut, scalars: InDouble, new_1: Number, new_2: Number, epsilon: Number, gradient: Gradient,
+    start: Start, count: Count,
+) -> None:  # fmt: skip
     """m += (g - m) new_1;  v += (g² - v) new_2;  w -= (s2 m + s3 g) / (s4 sqrt(v) + epsilon), with scalars s."""
     w_here, m_here, v_here = shift(w, start), shift(m, start), shift(v, start)
     of_mean, of_gradient, correction = real(scalars[2]), real(scalars[3]), real(scalars[4])

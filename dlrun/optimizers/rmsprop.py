@@ -56,8 +56,8 @@ class RMSprop(Optimizer):
 
 @kernel
 def rmsprop_scale(
-    v: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start, count: Count,
-):  # fmt: skip
+    v: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start, count: Count
+) -> None:
     """v += (g² - v) new;  g = rate g / sqrt(v + epsilon)."""
     v_here, rate = shift(v, start), real(scalars[0])
     for i in range(count):
@@ -69,9 +69,8 @@ def rmsprop_scale(
 
 @kernel
 def rmsprop_centered_scale(
-    v: InOut, a: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start,
-    count: Count,
-):  # fmt: skip
+    v: InOut, a: InOut, scalars: InDouble, new: Number, epsilon: Number, gradient: Gradient, start: Start, count: Count
+) -> None:
     """v += (g² - v) new;  a += (g - a) new;  g = rate g / sqrt(v - a² + epsilon)."""
     v_here, a_here, rate = shift(v, start), shift(a, start), real(scalars[0])
     for i in range(count):
@@ -84,7 +83,7 @@ def rmsprop_centered_scale(
 
 
 @kernel
-def rmsprop_step(w: InOut, gradient: Gradient, start: Start, count: Count):
+def rmsprop_step(w: InOut, gradient: Gradient, start: Start, count: Count) -> None:
     """w -= g."""
     w_here = shift(w, start)
     for i in range(count):
@@ -92,7 +91,7 @@ def rmsprop_step(w: InOut, gradient: Gradient, start: Start, count: Count):
 
 
 @kernel
-def rmsprop_momentum_step(w: InOut, b: InOut, momentum: Number, gradient: Gradient, start: Start, count: Count):
+def rmsprop_momentum_step(w: InOut, b: InOut, momentum: Number, gradient: Gradient, start: Start, count: Count) -> None:
     """b = momentum b + g;  w -= b."""
     w_here, b_here = shift(w, start), shift(b, start)
     for i in range(count):

@@ -41,7 +41,7 @@ class SGD(Optimizer):
 
 
 @kernel
-def sgd_update(w: InOut, scalars: InDouble, gradient: Gradient, start: Start, count: Count):
+def sgd_update(w: InOut, scalars: InDouble, gradient: Gradient, start: Start, count: Count) -> None:
     """w = w - rate * g."""
     w_here, rate = shift(w, start), real(scalars[0])
     for i in range(count):
@@ -52,7 +52,7 @@ def sgd_update(w: InOut, scalars: InDouble, gradient: Gradient, start: Start, co
 def sgd_momentum_update(
     w: InOut, v: InOut, scalars: InDouble, momentum: Number, nesterov: Size, gradient: Gradient, start: Start,
     count: Count,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """v = momentum * v - rate * g;  w = w + v, or w + momentum * v - rate * g."""
     w_here, v_here, rate = shift(w, start), shift(v, start), real(scalars[0])
     if nesterov != 0:

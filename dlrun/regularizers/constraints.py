@@ -112,7 +112,10 @@ class NonNegative(Constraint):
 
 
 @kernel
-def limit_norms(w: InOut, least: Number, most: Number, scratch: Scratch, apply: Live, rows: Size, columns: Size, thread: Thread, threads: Threads):  # fmt: skip
+def limit_norms(
+    w: InOut, least: Number, most: Number, scratch: Scratch, apply: Live, rows: Size, columns: Size, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
     """Multiply each column of w (rows, columns) with what brings its norm to the nearest of least .. most.
 
     Columns whose norm is in the range keep their bits. A column of zeros stays one. Partition: panels of columns.
@@ -139,7 +142,7 @@ def limit_norms(w: InOut, least: Number, most: Number, scratch: Scratch, apply: 
 
 
 @kernel
-def limit_entries(w: InOut, apply: Live, size: Size, thread: Thread, threads: Threads):
+def limit_entries(w: InOut, apply: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """w = max(w, 0); NaN stays NaN. Shapes: w (size). Partition: entries."""
     if apply == 0:
         return

@@ -74,7 +74,7 @@ class L1L2(NormPenalty):
 
 
 @kernel
-def add_penalty_gradient(w: In, l1: Number, l2: Number, gradient: Gradient, start: Start, count: Count):
+def add_penalty_gradient(w: In, l1: Number, l2: Number, gradient: Gradient, start: Start, count: Count) -> None:
     """gradient[i] += l1 * sign(w) + 2 * l2 * w, for w = w[start + i]; the sign of 0 is 0."""
     here, zero, twice = shift(w, start), real(0), real(2) * l2
     for i in range(count):
@@ -84,7 +84,7 @@ def add_penalty_gradient(w: In, l1: Number, l2: Number, gradient: Gradient, star
 
 
 @kernel
-def sum_penalty(sums: OutDouble, l1: Number, l2: Number, gradient: Gradient, start: Start, count: Count):
+def sum_penalty(sums: OutDouble, l1: Number, l2: Number, gradient: Gradient, start: Start, count: Count) -> None:
     """sums[start // BLOCK] = l1 * sum |w| + l2 * sum w², in float64; `gradient` points to a block of the weights."""
     absolute, squares = 0.0, 0.0
     for i in range(count):

@@ -13,55 +13,55 @@ TINY = np.finfo(np.float32).tiny
 
 
 @kernel
-def apply_exp(x: In, y: Out, count: Size):
+def apply_exp(x: In, y: Out, count: Size) -> None:
     for i in range(count):
         y[i] = exp(x[i])
 
 
 @kernel
-def apply_expm1(x: In, y: Out, count: Size):
+def apply_expm1(x: In, y: Out, count: Size) -> None:
     for i in range(count):
         y[i] = expm1(x[i])
 
 
 @kernel
-def apply_log(x: In, y: Out, count: Size):
+def apply_log(x: In, y: Out, count: Size) -> None:
     for i in range(count):
         y[i] = log(x[i])
 
 
 @kernel
-def apply_log1p(x: In, y: Out, count: Size):
+def apply_log1p(x: In, y: Out, count: Size) -> None:
     for i in range(count):
         y[i] = log1p(x[i])
 
 
 @kernel
-def apply_tanh(x: In, y: Out, count: Size):
+def apply_tanh(x: In, y: Out, count: Size) -> None:
     for i in range(count):
         y[i] = tanh(x[i])
 
 
 @kernel
-def apply_sigmoid(x: In, y: Out, count: Size):
+def apply_sigmoid(x: In, y: Out, count: Size) -> None:
     for i in range(count):
         y[i] = sigmoid(x[i])
 
 
 @kernel
-def apply_softplus(x: In, y: Out, count: Size):
+def apply_softplus(x: In, y: Out, count: Size) -> None:
     for i in range(count):
         y[i] = softplus(x[i])
 
 
 @kernel
-def apply_erf(x: In, y: Out, count: Size):
+def apply_erf(x: In, y: Out, count: Size) -> None:
     for i in range(count):
         y[i] = erf(x[i])
 
 
 @kernel
-def apply_sqrt(x: In, y: Out, count: Size):
+def apply_sqrt(x: In, y: Out, count: Size) -> None:
     for i in range(count):
         y[i] = sqrt(x[i])
 

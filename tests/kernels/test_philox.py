@@ -14,20 +14,20 @@ KEY = 0x1234_5678_9ABC_DEF
 
 
 @kernel
-def fill_uniform(u: Out, key: Size, step: Size, first_row: Size, rows: Size, first_block: Size, blocks: Size):
+def fill_uniform(u: Out, key: Size, step: Size, first_row: Size, rows: Size, first_block: Size, blocks: Size) -> None:
     for r in range(rows):
         for b in range(blocks):
             uniform_block(shift(u, (r * blocks + b) * 32), key, step, first_row + r, first_block + b)
 
 
 @kernel
-def fill_one_by_one(u: Out, key: Size, step: Size, row: Size, size: Size, scratch: Scratch):
+def fill_one_by_one(u: Out, key: Size, step: Size, row: Size, size: Size, scratch: Scratch) -> None:
     for i in range(size):
         u[i] = uniform(scratch, key, step, row, i)
 
 
 @kernel
-def fill_normal(u: Out, size: Size):
+def fill_normal(u: Out, size: Size) -> None:
     for i in range(size):
         u[i] = normal_quantile(u[i])
 

@@ -151,7 +151,9 @@ def test_concatenate_refuses_inputs_that_do_not_fit():
             Network([Concatenate(inputs=names)], inputs)
 
 
-@pytest.mark.parametrize(("target", "shape"), [((6,), (6,)), ((2, 3), (2, 3)), ((-1, 2), (3, 2)), ((1, -1, 1), (1, 6, 1))])
+@pytest.mark.parametrize(
+    ("target", "shape"), [((6,), (6,)), ((2, 3), (2, 3)), ((-1, 2), (3, 2)), ((1, -1, 1), (1, 6, 1))]
+)
 def test_reshape_keeps_the_numbers_in_order_and_calls_nothing(target, shape):
     inputs = values(1, 4, 3, 2)
     network = Network([Reshape(target_shape=target)], inputs, training=False, gradients=False)

@@ -34,7 +34,7 @@ PART = 24
 @kernel
 def feed(
     gradients: InDouble, update: Update, scratch: Scratch, first: Live, size: Size, thread: Thread, threads: Threads
-):
+) -> None:
     """Hand on row `first` of gradients (steps, size) in parts of 24. Partition: split."""
     parts = (size + 23) // 24
     for part in range(first_of(parts, thread, threads), last_of(parts, thread, threads)):

@@ -19,7 +19,7 @@ from dlrun.regularizers import Regularizer
 
 
 @kernel
-def squares_penalty(sums: OutDouble, strength: Number, gradient: Gradient, start: Start, count: Count):
+def squares_penalty(sums: OutDouble, strength: Number, gradient: Gradient, start: Start, count: Count) -> None:
     total = 0.0
     for i in range(count):
         total += gradient[i] * gradient[i] * 1.0
@@ -27,7 +27,7 @@ def squares_penalty(sums: OutDouble, strength: Number, gradient: Gradient, start
 
 
 @kernel
-def squares_step(w: In, strength: Number, gradient: Gradient, start: Start, count: Count):
+def squares_step(w: In, strength: Number, gradient: Gradient, start: Start, count: Count) -> None:
     here = shift(w, start)
     for i in range(count):
         gradient[i] += real(2) * strength * here[i]

@@ -103,7 +103,7 @@ def test_moving_average():
 
 
 @kernel
-def ridge_step(w: In, strength: Number, gradient: Gradient, start: Start, count: Count):
+def ridge_step(w: In, strength: Number, gradient: Gradient, start: Start, count: Count) -> None:
     here = shift(w, start)
     for i in range(count):
         gradient[i] += real(2) * strength * here[i]
@@ -117,7 +117,7 @@ class Ridge(Regularizer):
 
 
 @kernel
-def halve(w: InOut, apply: Live, thread: Thread):
+def halve(w: InOut, apply: Live, thread: Thread) -> None:
     if apply != 0 and thread == 0:
         w[0] = w[0] * real(0.5)
 

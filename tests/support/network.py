@@ -21,7 +21,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @kernel
-def probe_loss(y: In, c: In, losses: Out, p: Out, dy: Out, rows: Live, size: Size, thread: Thread, threads: Threads):
+def probe_loss(
+    y: In, c: In, losses: Out, p: Out, dy: Out, rows: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
     """losses[n] = sum_i c[n, i] y[n, i]; the mean's gradient is c / rows."""
     for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         total = real(0)
@@ -61,7 +63,17 @@ class Network:
     Variables are drawn from `seed` (statistics such as moving means keep their initial values).
     """
 
-    def __init__(self, layers: Sequence[Layer], inputs: Mapping[str, Array] | Array, precision: str = "float64", threads: int = 2, training: bool = True, gradients: bool = True, seed: int = 0, batch: int | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        inputs: Mapping[str, Array] | Array,
+        precision: str = "float64",
+        threads: int = 2,
+        training: bool = True,
+        gradients: bool = True,
+        seed: int = 0,
+        batch: int | None = None,
+    ) -> None:
         self.inputs = dict(inputs) if isinstance(inputs, Mapping) else {"x": inputs}
         self.precision, self.threads = precision, threads
         self.rows = len(next(iter(self.inputs.values())))
@@ -89,7 +101,11 @@ class Network:
         assert outcome.finished
         array = self.executor.array
         size = int(np.prod(self.coefficients.shape[1:]))
-        gradients = {n: array(f"gradient/{n}").copy().reshape(v.shape) for n, v in self.names if f"gradient/{n}" in self.plan.buffers}  # fmt: skip
+        gradients = {
+            name: array(f"gradient/{name}").copy().reshape(v.shape)
+            for name, v in self.names
+            if f"gradient/{name}" in self.plan.buffers
+        }
         inputs = {
             name: array(f"{name}/gradient")[: x.size].copy().reshape(x.shape)
             for name, x in self.inputs.items()
@@ -100,13 +116,18 @@ class Network:
         return Result(outputs, float(array("losses")[: self.rows].mean()), gradients, inputs, variables)
 
 
-def check_gradients(network: Network, step: int = 0, delta: float = 1e-6, tolerance: float = 1e-6, most: int = 400) -> None:
+def check_gradients(
+    network: Network, step: int = 0, delta: float = 1e-6, tolerance: float = 1e-6, most: int = 400
+) -> None:
     """Compare every gradient of a float64 network with central differences (at most `most` entries of each array)."""
     assert network.precision == "float64"
     result = network.run(step)
     assert result.gradients or result.input_gradients
     places = {name: network.executor.array(name) for name in result.gradients}
-    places |= {f"data/inputs/{name}": network.executor.data[f"data/inputs/{name}"].reshape(-1) for name in result.input_gradients}
+    places |= {
+        f"data/inputs/{name}": network.executor.data[f"data/inputs/{name}"].reshape(-1)
+        for name in result.input_gradients
+    }
     wanted = {name: g.ravel() for name, g in result.gradients.items()}
     wanted |= {f"data/inputs/{name}": g.ravel() for name, g in result.input_gradients.items()}
     generator = np.random.default_rng(0)
@@ -120,10 +141,21 @@ def check_gradients(network: Network, step: int = 0, delta: float = 1e-6, tolera
             below = network.run(step).loss
             place[i] = kept
             numeric = (above - below) / (2 * delta)
-            assert abs(numeric - wanted[name][i]) <= tolerance * max(1.0, abs(numeric)), (name, int(i), numeric, wanted[name][i])
+            assert abs(numeric - wanted[name][i]) <= tolerance * max(1.0, abs(numeric)), (
+                name,
+                int(i),
+                numeric,
+                wanted[name][i],
+            )
 
 
-def same_bits_on_threads(layers: Sequence[Layer], inputs: Mapping[str, Array] | Array, precision: str = "float32", threads: Sequence[int] = (1, 2, 3, 4), **options: Any) -> None:  # fmt: skip
+def same_bits_on_threads(
+    layers: Sequence[Layer],
+    inputs: Mapping[str, Array] | Array,
+    precision: str = "float32",
+    threads: Sequence[int] = (1, 2, 3, 4),
+    **options: Any,
+) -> None:
     """Assert that outputs and gradients have the same bits on every number of threads."""
     first: Result | None = None
     for count in threads:
@@ -141,5 +173,7 @@ def batch_equals_samples(layers: Sequence[Layer], inputs: Array, precision: str 
     """Assert that a batch's outputs are those of its samples one by one, bit for bit (inference)."""
     together = Network(layers, inputs, precision, 2, training=False, gradients=False, **options).run().outputs
     for n in range(len(inputs)):
-        alone = Network(layers, inputs[n : n + 1], precision, 1, training=False, gradients=False, **options).run().outputs
+        alone = (
+            Network(layers, inputs[n : n + 1], precision, 1, training=False, gradients=False, **options).run().outputs
+        )
         assert np.array_equal(alone[0], together[n])

@@ -31,7 +31,10 @@ class Cutout(Augmentation):
 
 
 @kernel
-def cut_out(x: InOut, fill: In, key: Size, side: Size, holes: Size, scratch: Scratch, step: Live, rows: Live, height: Size, width: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def cut_out(
+    x: InOut, fill: In, key: Size, side: Size, holes: Size, scratch: Scratch, step: Live, rows: Live, height: Size,
+    width: Size, channels: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """Set `holes` squares of each image to `fill`, each about a random pixel.
 
     Shapes: x (rows, height, width, channels), fill (channels), scratch (32). Partition: samples.

@@ -45,7 +45,10 @@ class RandomCrop(Augmentation):
 
 
 @kernel
-def crop_images(x: InOut, fill: In, key: Size, minimum: Number, scratch: Scratch, step: Live, rows: Live, height: Size, width: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def crop_images(
+    x: InOut, fill: In, key: Size, minimum: Number, scratch: Scratch, step: Live, rows: Live, height: Size,
+    width: Size, channels: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """Scale up a window of each image, of a share of its extents that is uniform in minimum .. 1, placed uniformly.
 
     Shapes: x (rows, height, width, channels), fill (channels), scratch (a padded image). Partition: samples.

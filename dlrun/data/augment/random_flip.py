@@ -27,13 +27,17 @@ class RandomFlip(Augmentation):
         arguments = emit.image
         del arguments["fill"]
         emit.call(
-            flip_images, key=emit.key, flips_columns=int(self.mode != "vertical"),
-            flips_rows=int(self.mode != "horizontal"), scratch=ScratchSize(max(UNIFORMS, prod(emit.shape))), **arguments,
+            flip_images, key=emit.key,
+            flips_columns=int(self.mode != "vertical"), flips_rows=int(self.mode != "horizontal"),
+            scratch=ScratchSize(max(UNIFORMS, prod(emit.shape))), **arguments,
         )  # fmt: skip
 
 
 @kernel
-def flip_images(x: InOut, key: Size, flips_columns: Size, flips_rows: Size, scratch: Scratch, step: Live, rows: Live, height: Size, width: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def flip_images(
+    x: InOut, key: Size, flips_columns: Size, flips_rows: Size, scratch: Scratch, step: Live, rows: Live, height: Size,
+    width: Size, channels: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """x[r, c] = x[r, width - 1 - c] for half of the samples, or (height - 1 - r), or each for a half of its own.
 
     Shapes: x (rows, height, width, channels), scratch (an image). Partition: samples.

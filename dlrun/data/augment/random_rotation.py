@@ -61,7 +61,10 @@ def sine_and_cosine(angle):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def rotate_images(x: InOut, fill: In, key: Size, greatest: Number, scratch: Scratch, step: Live, rows: Live, height: Size, width: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def rotate_images(
+    x: InOut, fill: In, key: Size, greatest: Number, scratch: Scratch, step: Live, rows: Live, height: Size,
+    width: Size, channels: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """Rotate each image by an angle (radians) that is uniform in -greatest .. greatest.
 
     Shapes: x (rows, height, width, channels), fill (channels), scratch (a padded image). Partition: samples.

@@ -31,7 +31,9 @@ class RandomShift(Augmentation):
         super().check(feature)
         if self.pixels >= min(feature.shape[:2]):
             height, width = feature.shape[:2]
-            raise ShapeError(f"pixels must be less than the images' extents {height} x {width}, got {self.pixels}", "pixels")
+            raise ShapeError(
+                f"pixels must be less than the images' extents {height} x {width}, got {self.pixels}", "pixels"
+            )
 
     def lower(self, emit: AugmentEmitter) -> None:
         """Emit one call."""
@@ -42,7 +44,10 @@ class RandomShift(Augmentation):
 
 
 @kernel
-def shift_images(x: InOut, fill: In, key: Size, pixels: Size, scratch: Scratch, step: Live, rows: Live, height: Size, width: Size, channels: Size, thread: Thread, threads: Threads):  # fmt: skip
+def shift_images(
+    x: InOut, fill: In, key: Size, pixels: Size, scratch: Scratch, step: Live, rows: Live, height: Size, width: Size,
+    channels: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
     """x[r, c] = x[r - down, c - right], or `fill` where that lies outside.
 
     Shapes: x (rows, height, width, channels), fill (channels), scratch (an image). Partition: samples.
