@@ -84,7 +84,8 @@ class MissingExtra(DlrunError):
     """A package of an optional extra is needed and not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}, which is not installed", f"pip install 'dlrun[{extra}]'")
+        message = f"{purpose} needs the package {package!r}, which is not installed"
+        super().__init__(message, f"pip install 'dlrun[{extra}]'")
 
 
 class CheckpointError(DlrunError):

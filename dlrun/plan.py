@@ -58,7 +58,8 @@ ROWS, STEP, FIRST, APPLY, MICRO_STEPS, INDEX = (
     LiveValue(name, word) for word, name in enumerate(("rows", "step", "first", "apply", "micro_steps", "index"))
 )
 """Samples in this step; its number since training began; its first row's place in the order; whether the optimizer
-acts in this step; over how many steps gradients were summed by then; and the step's place among the collected penalties."""
+acts in this step; over how many steps gradients were summed by then; and the step's place among the collected
+penalties."""
 LIVE_WORDS = 8
 
 

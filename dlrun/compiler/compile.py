@@ -12,7 +12,6 @@ from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
 from dlrun.compiler.passes.place import place
 from dlrun.compiler.passes.verify import verify
-from dlrun.plan import Plan
 from dlrun.compiler.updates import UpdateRule
 from dlrun.data.augment.base import Augmentation
 from dlrun.data.signature import Signature
@@ -20,6 +19,7 @@ from dlrun.errors import ConfigError, Path, Problem, ShapeError
 from dlrun.kernels.lang import Precision
 from dlrun.layers.base import Layer
 from dlrun.losses.base import Loss
+from dlrun.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Model:
         return graph
 
 
-def compile_plan(model: Model, goal: Goal, updates: UpdateRule, precision: Precision, batch: int, threads: int, seed: int) -> Plan:  # fmt: skip
+def compile_plan(
+    model: Model, goal: Goal, updates: UpdateRule, precision: Precision, batch: int, threads: int, seed: int
+) -> Plan:
     """Compile a model for steps of at most `batch` samples."""
     graph = model.graph()
     fuse_link(graph, model.loss)

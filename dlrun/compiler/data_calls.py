@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import prod
 
 from dlrun.compiler.emitter import Builder
-from dlrun.plan import FIRST, ROWS, Buffer
 from dlrun.data.signature import Feature
 from dlrun.kernels.gather import gather_bytes, gather_doubles, gather_floats, gather_labels, gather_labels_as_reals
+from dlrun.plan import FIRST, ROWS, Buffer
 
 GATHER = {"uint8": gather_bytes, "float32": gather_floats, "float64": gather_doubles, "int32": gather_labels_as_reals}
 
@@ -28,7 +28,8 @@ def emit_targets(builder: Builder, feature: Feature) -> Buffer:
         return _gather_reals(builder, feature, f"targets/{feature.name}")
     data = builder.buffer(f"data/targets/{feature.name}", 0, "data", "int32")
     y = builder.rows_buffer(f"targets/{feature.name}", prod(feature.shape), "int32")
-    builder.call(gather_labels, data=data, order=order_buffer(builder), y=y, first=FIRST, rows=ROWS, size=prod(feature.shape))  # fmt: skip
+    size = prod(feature.shape)
+    builder.call(gather_labels, data=data, order=order_buffer(builder), y=y, first=FIRST, rows=ROWS, size=size)
     return y
 
 
@@ -39,7 +40,10 @@ def emit_weights(builder: Builder, weighted: bool) -> Buffer:
     data = builder.buffer("data/sample_weights", 0, "data", "float32")
     weights = builder.rows_buffer("sample_weights", 1)
     scale, offset = builder.constant("one", (1.0,)), builder.constant("zero", (0.0,))
-    builder.call(gather_floats, data=data, order=order_buffer(builder), y=weights, scale=scale, offset=offset, channels=1, first=FIRST, rows=ROWS, size=1)  # fmt: skip
+    builder.call(
+        gather_floats, data=data, order=order_buffer(builder), y=weights, scale=scale, offset=offset,
+        channels=1, first=FIRST, rows=ROWS, size=1,
+    )  # fmt: skip
     return weights
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from math import inf, prod
 from typing import TYPE_CHECKING
 
+from dlrun.data.signature import Feature
+from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.plan import (
     ROWS,
     STEP,
@@ -17,11 +19,10 @@ from dlrun.plan import (
     Partition,
     Phase,
     Plan,
+    Region,
     ScratchSize,
     Update,
 )
-from dlrun.data.signature import Feature
-from dlrun.kernels.lang import KINDS, Kernel
 
 if TYPE_CHECKING:
     from dlrun.compiler.graph import Node
@@ -36,13 +37,21 @@ class Builder:
         self.node = ""
         self.phase: Phase = "data"
 
-    def buffer(self, name: str, size: int, region: str = "work", dtype: str = "real", row_size: int | None = None, values: tuple[float, ...] | None = None) -> Buffer:  # fmt: skip
+    def buffer(
+        self,
+        name: str,
+        size: int,
+        region: Region = "work",
+        dtype: str = "real",
+        row_size: int | None = None,
+        values: tuple[float, ...] | None = None,
+    ) -> Buffer:
         """Return the buffer of this name, made now if it doesn't exist."""
         if name not in self.plan.buffers:
-            self.plan.buffers[name] = Buffer(name, size, region, dtype, row_size, values)  # type: ignore[arg-type]
+            self.plan.buffers[name] = Buffer(name, size, region, dtype, row_size, values)
         return self.plan.buffers[name]
 
-    def rows_buffer(self, name: str, row_size: int, dtype: str = "real", region: str = "work") -> Buffer:
+    def rows_buffer(self, name: str, row_size: int, dtype: str = "real", region: Region = "work") -> Buffer:
         """Return a buffer with `row_size` entries for each sample."""
         return self.buffer(name, row_size * self.plan.batch, region, dtype, row_size)
 
@@ -189,7 +198,15 @@ class LossEmitter(OutputEmitter):
     `weights` are the sample weights (rows). `feature` says what the target is.
     """
 
-    def __init__(self, builder: Builder, output: Buffer, shape: tuple[int, ...], target: Buffer, feature: Feature, gradient: Buffer | None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        builder: Builder,
+        output: Buffer,
+        shape: tuple[int, ...],
+        target: Buffer,
+        feature: Feature,
+        gradient: Buffer | None,
+    ) -> None:
         super().__init__(builder, output, shape)
         self.target, self.feature, self.gradient = target, feature, gradient
         self.losses = builder.rows_buffer("losses", 1)

@@ -71,9 +71,10 @@ def build_graph(layers: Sequence[Layer], paths: Sequence[Path], signature: Signa
     problems: list[Problem] = []
     aliases: dict[str, str] = {}
     broken: set[str] = set()
-    previous: str | None = next(iter(graph.inputs))
+    previous = next(iter(graph.inputs))
     for layer, path, name in zip(layers, paths, names, strict=True):
-        inputs = tuple(aliases.get(i, i) for i in layer.inputs) if layer.inputs is not None else (aliases.get(previous, previous),)
+        sources = (previous,) if layer.inputs is None else layer.inputs
+        inputs = tuple(aliases.get(source, source) for source in sources)
         previous = name
         if broken.intersection(inputs):
             broken.add(name)

@@ -11,7 +11,6 @@ from dlrun.compiler.data_calls import emit_inputs, emit_targets, emit_weights
 from dlrun.compiler.emitter import Builder, Emitter, LossEmitter, OutputEmitter
 from dlrun.compiler.graph import Graph, Node
 from dlrun.compiler.penalties import emit_penalties
-from dlrun.plan import FIRST, ROWS, Buffer, Plan, Update
 from dlrun.compiler.updates import UpdateRule
 from dlrun.data.augment.base import Augmentation
 from dlrun.data.signature import Signature
@@ -19,6 +18,7 @@ from dlrun.kernels.elementwise import accumulate, check_losses, copy
 from dlrun.kernels.gather import collect
 from dlrun.kernels.lang import Precision
 from dlrun.losses.base import Loss
+from dlrun.plan import FIRST, ROWS, Buffer, Plan, Update
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,18 @@ class Goal:
 class Lowering:
     """Walks the graph forward and back, and gives every value and gradient its buffer."""
 
-    def __init__(self, graph: Graph, signature: Signature, loss: Loss | None, updates: UpdateRule, goal: Goal, precision: Precision, batch: int, seed: int, augment: Sequence[Augmentation] = ()) -> None:  # fmt: skip
+    def __init__(
+        self,
+        graph: Graph,
+        signature: Signature,
+        loss: Loss | None,
+        updates: UpdateRule,
+        goal: Goal,
+        precision: Precision,
+        batch: int,
+        seed: int,
+        augment: Sequence[Augmentation] = (),
+    ) -> None:
         self.graph, self.signature, self.loss, self.updates, self.goal = graph, signature, loss, updates, goal
         self.augment = augment if goal.training else ()
         self.plan = Plan(precision, batch, [], {})
@@ -195,7 +206,7 @@ class Lowering:
         return True
 
     def _emitter(self, node: Node, gradient: Buffer, targets: dict[int, Buffer | None]) -> Emitter:
-        inputs = [self.values[name] for name in node.inputs]
+        inputs, output = [self.values[name] for name in node.inputs], self.values[node.name]
 
         def update(variable: str) -> Update | None:
             found = next(v for v in node.variables if v.name == variable)
@@ -203,4 +214,4 @@ class Lowering:
                 return None
             return self.updates.update_of(self.builder, node, found)
 
-        return Emitter(self.builder, node, self.goal.training, inputs, self.values[node.name], gradient, targets.get, update)
+        return Emitter(self.builder, node, self.goal.training, inputs, output, gradient, targets.get, update)

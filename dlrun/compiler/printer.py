@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-
 from dlrun.compiler.graph import Graph
 from dlrun.layers.base import shape_text
 from dlrun.plan import Argument, Buffer, LiveValue, Plan, ScratchSize, Step, Update
@@ -47,14 +46,15 @@ def totals(graph: Graph, plan: Plan) -> dict[str, object]:
 
 def summary_text(graph: Graph, plan: Plan) -> str:
     """Return the layers and totals as a table of plain text."""
-    rows = [("layer", "output", "parameters", "FLOPs")]
+    rows: list[tuple[str, ...]] = [("layer", "output", "parameters", "FLOPs")]
     for row in layer_rows(graph):
         shape = shape_text(tuple(row["output_shape"]))  # type: ignore[arg-type]
         rows.append((str(row["layer"]), shape, f"{row['parameters']:,}", f"{row['flops']:,}"))
     lines = _table(rows)
     found = totals(graph, plan)
     lines.append(f"parameters: {found['parameters']:,}")
-    lines.append(f"a step of {plan.batch} samples: {found['step_flops']:,} FLOPs, {found['calls']} calls, {found['barriers']} barriers")
+    calls = f"{found['calls']} calls, {found['barriers']} barriers"
+    lines.append(f"a step of {plan.batch} samples: {found['step_flops']:,} FLOPs, {calls}")
     for region, title in REGIONS.items():
         lines.append(f"{title}: {size_text(plan.arena_bytes.get(region, 0))}")  # type: ignore[call-overload]
     lines.append(f"kernels: {', '.join(kernel.name for kernel in plan.kernels)}")
@@ -64,10 +64,11 @@ def summary_text(graph: Graph, plan: Plan) -> str:
 def plan_text(plan: Plan) -> str:
     """Return the whole plan: every buffer with its place, every call with its arguments."""
     lines = [f"plan: {plan.precision}, at most {plan.batch} samples a step", "", "buffers"]
-    rows = [("region", "offset", "bytes", "dtype", "entries", "name")]
+    rows: list[tuple[str, ...]] = [("region", "offset", "bytes", "dtype", "entries", "name")]
     for buffer in plan.buffers.values():
         entries = f"{plan.batch} x {buffer.row_size}" if buffer.row_size is not None else str(buffer.size)
-        rows.append((buffer.region, str(buffer.offset), str(buffer.bytes(plan.precision)), buffer.dtype, entries, buffer.name))
+        size = str(buffer.bytes(plan.precision))
+        rows.append((buffer.region, str(buffer.offset), size, buffer.dtype, entries, buffer.name))
     lines += [f"  {line}" for line in _table(rows)]
     lines += ["", "calls"]
     for index, call in enumerate(plan.calls):
@@ -107,5 +108,3 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GB"
-
-

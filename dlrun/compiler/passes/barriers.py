@@ -14,7 +14,9 @@ def set_barriers(plan: Plan, threads: int) -> None:
     since: list[tuple[Call, list[Effect]]] = []
     for call in plan.calls:
         mine = list(effects(call))
-        call.barrier = any(_conflict(plan, threads, before, call, a, b) for before, all_of in since for a in all_of for b in mine)
+        call.barrier = any(
+            _conflict(plan, threads, before, call, a, b) for before, theirs in since for a in theirs for b in mine
+        )
         if call.barrier:
             since.clear()
         since.append((call, mine))

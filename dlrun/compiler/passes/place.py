@@ -37,12 +37,12 @@ def _pack(plan: Plan, buffers: list[Buffer]) -> int:
 
 def _share(plan: Plan, buffers: list[Buffer]) -> int:
     """Place the largest first, each at the lowest offset where it meets no buffer that lives at the same time."""
-    lives = lifetimes(plan)
+    lives, always = lifetimes(plan), (0, len(plan.calls))
     placed: list[Buffer] = []
     for buffer in sorted(buffers, key=lambda b: -b.bytes(plan.precision)):
-        first, last = lives.get(buffer, (0, len(plan.calls)))
+        first, last = lives.get(buffer, always)
         size, offset = _aligned(buffer.bytes(plan.precision)), 0
-        rivals = [b for b in placed if lives.get(b, (0, len(plan.calls)))[0] <= last and first <= lives.get(b, (0, len(plan.calls)))[1]]
+        rivals = [b for b in placed if lives.get(b, always)[0] <= last and first <= lives.get(b, always)[1]]
         for rival in sorted(rivals, key=lambda b: b.offset):
             if offset + size <= rival.offset:
                 break

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dlrun.compiler.emitter import check_arguments
-from dlrun.plan import Buffer, Plan, effects
 from dlrun.compiler.passes.place import lifetimes
+from dlrun.plan import Buffer, Plan, effects
 
 
 class IllegalPlan(Exception):
