@@ -15,7 +15,7 @@ from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Problem, ShapeError
 from dlrun.plan import Plan
 from dlrun.training.monitors import check_monitors, expects_validation
-from dlrun.training.session import available_threads, make_model
+from dlrun.training.session import choose_threads, make_model
 
 
 def validate(loaded: LoadedConfig) -> None:
@@ -90,6 +90,7 @@ def compile_only(loaded: LoadedConfig) -> tuple[Graph, Plan]:
     size = config.training.batch_size
     batch = load(config.data, config.seed).splits["train"].rows if size == "full" else size
     goal = Goal(training=True, gradients=True, weighted=config.data.sample_weights is not None)
-    threads = available_threads(config.training.threads)
+    graph = model.graph()
+    threads = choose_threads(config.training.threads, graph, batch)
     rule = OptimizerRule(config.optimizer)
-    return model.graph(), compile_plan(model, goal, rule, config.precision, batch, threads, config.seed)
+    return graph, compile_plan(model, goal, rule, config.precision, batch, threads, config.seed)

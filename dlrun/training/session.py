@@ -30,13 +30,21 @@ from dlrun.training.events import Listener
 from dlrun.training.steps import mean_loss, run_all, step_table
 
 EVALUATION_BATCH = 256
+WORK_OF_A_THREAD = 250_000
+"""Floating-point operations of a forward pass that make another thread worth its barriers: a step of some 20 us."""
 
 
-def available_threads(threads: int | str) -> int:
-    """Return the number of threads: as given, or for "auto" one for each core this process may use."""
+def choose_threads(threads: int | str, graph: Graph, batch: int) -> int:
+    """Return the number of threads: as given, or for "auto" one for each core this process may use.
+
+    A step that is too small to be shared has fewer of them: waiting for each other would take longer than the work,
+    above all beside other busy processes. The results don't depend on it.
+    """
     if isinstance(threads, int):
         return threads
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    work = batch * sum(node.layer.flops(*node.input_shapes) for node in graph.nodes.values())
+    return max(1, min(cores, work // WORK_OF_A_THREAD))
 
 
 def make_model(config: RunConfig, paths: Sequence[Path], signature: Signature) -> Model:
@@ -62,9 +70,9 @@ class Session:
     ) -> None:
         self.config, self.dataset = config, dataset
         self.listener = listener or Listener()
-        self.threads = available_threads(config.training.threads)
         self.model = make_model(config, paths, dataset.signature)
         self.graph: Graph = self.model.graph()
+        self.threads = choose_threads(config.training.threads, self.graph, self._largest_batch())
         self.training: Executor | None = None
         self._evaluators: dict[str, Executor] = {}
         self._weights: Executor | None = None
@@ -94,6 +102,10 @@ class Session:
         """Rows in a full training step."""
         size, rows = self.config.training.batch_size, self.split("train").rows
         return rows if size == "full" else min(size, rows)
+
+    def _largest_batch(self) -> int:
+        """Return the rows of a training step; of data without training rows, those of an evaluation's."""
+        return self.batch_size if "train" in self.dataset.splits else EVALUATION_BATCH
 
     def training_plan(self) -> Plan:
         """Compile the plan of a training step."""

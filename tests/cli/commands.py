@@ -1,0 +1,76 @@
+"""The real command line, in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG = """
+name: small
+data: {source: digits, split: {validation: 0.2, test: 0.2}, limit: 150}
+model:
+  layers:
+    - {type: conv2d, filters: 6, kernel_size: 3, activation: relu}
+    - flatten
+    - {type: dense, units: 10, activation: softmax}
+loss: cross_entropy
+optimizer: {type: adam, learning_rate: 0.01}
+metrics: [accuracy]
+training: {epochs: 2, batch_size: 16}
+"""
+
+LONG = """
+name: long
+data:
+  source: {type: synthetic, generator: sine, rows: 80000}
+  split: {validation: 0.1}
+model: {layers: [{type: dense, units: 256, activation: tanh}, {type: dropout, rate: 0.1}, {type: dense, units: 1}]}
+loss: mse
+optimizer: adam
+training: {epochs: 2, batch_size: 8, threads: 1}
+"""
+"""9,000 steps an epoch, some tenths of a second: time enough to be stopped in the middle of one."""
+
+
+@dataclass
+class Workplace:
+    """A folder with its own runs, in which commands are run."""
+
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        return {**os.environ, "DLRUN_RUNS": str(self.runs), "PYTHONPATH": os.getcwd(), "COLUMNS": "100", **extra}
+
+    def write(self, text: str, name: str = "small.yaml") -> str:
+        (self.folder / name).write_text(text)
+        return name
+
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
+        command = [sys.executable, "-m", "dlrun", *map(str, arguments)]
+        extra = options.pop("environment", {})
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment(**extra), **options)
+
+    def run(self, *arguments: str, expect: int | None = 0, **options) -> subprocess.CompletedProcess:
+        process = self.start(*arguments, **options)
+        out, err = process.communicate(timeout=100)
+        result = subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        assert "Traceback" not in (err or ""), err
+        assert expect is None or result.returncode == expect, (result.returncode, out, err)
+        return result
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
