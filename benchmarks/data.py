@@ -33,7 +33,9 @@ def write_images(config: RunConfig, rows: int, path: Path) -> str:
     feature, classes = _description(config)
     try:
         split = load(config.data, config.seed).splits["train"]
-        images, labels = split.inputs[feature][:rows], split.targets["target"][:rows]
+        # Some sets are sorted by class: the first rows would hold few of them.
+        chosen = np.sort(np.random.default_rng(0).permutation(split.rows)[:rows])
+        images, labels = split.inputs[feature][chosen], split.targets["target"][chosen]
         what = "the config's own data"
     except DlrunError as error:
         generator = np.random.default_rng(0)
