@@ -120,9 +120,7 @@ class Recorder(Listener):
         try:
             drop_after_step(self.run.metrics, step)
         except RunError as error:
-            raise RunError(
-                error.message, error.help or f"mend or remove {self.run.metrics}, then resume again"
-            ) from error
+            raise RunError(error.message, f"mend or remove {self.run.metrics}, then resume again") from error
 
     def end(self, status: Status, reason: str, keep_last: bool = True) -> None:
         """Record how the training ended. Without `keep_last` a checkpoint of an earlier stop is removed."""

@@ -75,6 +75,8 @@ def train(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: 
             trainer = _prepare(loaded, dataset, run, recorder, restored)
             stopper.trainer = trainer
             ending = trainer.run()
+            keep_last = loaded.config.training.checkpoints.last or not ending.is_done or trainer.state.step_of_epoch > 0
+            recorder.end("finished" if ending.is_done else "stopped", ending.reason, keep_last)
         except KeyboardInterrupt:
             recorder.fail("interrupted", "by the user")
             kept = f"goes on from {run.last}" if run.last.exists() else "begins again: there is no checkpoint yet"
@@ -82,8 +84,6 @@ def train(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: 
         except BaseException as error:
             recorder.fail("failed", str(error) or type(error).__name__)
             raise
-    keep_last = loaded.config.training.checkpoints.last or not ending.is_done or trainer.state.step_of_epoch > 0
-    recorder.end("finished" if ending.is_done else "stopped", ending.reason, keep_last)
     if ending.reason == "interrupted":
         raise Interrupted(f"stopped after step {trainer.state.step}; a checkpoint is in {run.last}", resume)
     return Finished(run, ending, trainer)

@@ -6,8 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+
+import pytest
+
+from dlrun.cli.main import main
 
 CONFIG = """
 name: small
@@ -59,7 +65,23 @@ class Workplace:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
         return subprocess.Popen(command, cwd=self.folder, env=self.environment(**extra), **options)
 
+    def call(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess:
+        """Run a command in this process: quicker, and the same but for what belongs to a process."""
+        out, err, code = StringIO(), StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(self.folder)
+            patch.setenv("DLRUN_RUNS", str(self.runs))
+            patch.setenv("COLUMNS", "100")
+            patch.setattr(sys, "argv", ["dlrun", *map(str, arguments)])
+            try:
+                main()
+            except SystemExit as end:
+                code = int(end.code or 0)
+        assert code == expect, (code, out.getvalue(), err.getvalue())
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
     def run(self, *arguments: str, expect: int | None = 0, **options) -> subprocess.CompletedProcess:
+        """Run a command in a process of its own."""
         process = self.start(*arguments, **options)
         out, err = process.communicate(timeout=100)
         result = subprocess.CompletedProcess(arguments, process.returncode, out, err)

@@ -15,7 +15,7 @@ def original(tmp_path_factory):
     """A workplace with one finished run, small-1; not to be changed."""
     place = Workplace(tmp_path_factory.mktemp("original"))
     place.write(CONFIG)
-    place.run("train", "small.yaml")
+    place.call("train", "small.yaml")
     return place
 
 
