@@ -11,6 +11,9 @@ from typing import Any
 
 from dlrun.errors import DlrunError, Interrupted
 
+LONGEST = 12
+"""How many values of a list a cell shows; files and JSON have them all."""
+
 
 def terminal_width() -> int:
     """Return the width of the terminal, or 100 where there is none."""
@@ -81,29 +84,50 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if math.isfinite(value) else str(value)
     if isinstance(value, list | tuple):
-        return ", ".join(cell(entry) for entry in value)
+        shown = ", ".join(cell(entry) for entry in value[:LONGEST])
+        return shown if len(value) <= LONGEST else f"{shown}, … ({len(value)} values)"
     return str(value)
 
 
-def print_table(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None, title: str | None = None
-) -> None:
-    """Print rows as a table: rich on a terminal, aligned plain text in a pipe."""
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Print rows as a table: rich on a terminal, aligned plain text in a pipe, a paragraph a row where it is narrow."""
     names = list(columns or dict.fromkeys(name for row in rows for name in row))
     cells = [[cell(row.get(name)) for name in names] for row in rows]
-    if sys.stdout.isatty():
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+    if not sys.stdout.isatty():
+        _print_plain([names, *cells])
+    elif _least_width([names, *cells]) > terminal_width():
+        _print_paragraphs(names, cells)
+    else:
+        _print_rich(names, cells)
 
-        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
-        for name in names:
-            table.add_column(name, overflow="fold")
-        for row in cells:
-            table.add_row(*(Text(text) for text in row))
-        Console().print(table)
-        return
-    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(names)]
-    for row in [names, *cells]:
-        sys.stdout.write("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() + "\n")
+
+def _least_width(lines: Sequence[Sequence[str]]) -> int:
+    """Return the columns' least width together: no word is broken."""
+    words = ([len(word) for text in column for word in text.split()] for column in zip(*lines, strict=True))
+    return sum(max(lengths, default=0) + 2 for lengths in words)
+
+
+def _print_plain(lines: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        sys.stdout.write("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() + "\n")
+
+
+def _print_paragraphs(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    for row in cells:
+        lines = [f"{name}: {text}\n" for name, text in zip(names, row, strict=True) if text]
+        sys.stdout.write("".join(lines) + "\n")
+
+
+def _print_rich(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)
