@@ -106,6 +106,7 @@ class Executor:
             live=self._live.ctypes.data, words=table.shape[1], scalar_table=scalars.ctypes.data,
             scalars=self._scalars.ctypes.data, scalar_count=scalars.shape[1], control=self._control.ctypes.data,
         )  # fmt: skip
+        self._blocks.pop()  # of this run alone: the next one makes its own
         statuses = self._run_threads(block, poll)
         return Outcome(int(self._control[DONE // 8]), statuses[0])
 
