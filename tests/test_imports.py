@@ -29,7 +29,9 @@ def level_of(package):
 
 
 def modules():
-    return sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem in ("errors", "registry", "plan"))
+    return sorted(
+        path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem in ("errors", "registry", "plan")
+    )
 
 
 def package_of(path):

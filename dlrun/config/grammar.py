@@ -99,8 +99,10 @@ def _with_metadata(annotation: Any, metadata: tuple[Any, ...]) -> Shape:
 
 
 def _either(arguments: tuple[Any, ...]) -> Shape:
-    """Components side by side become one choice between them."""
-    shapes = [shape_of(argument) for argument in arguments]
+    """Alternatives of alternatives become alternatives; components side by side become one choice between them."""
+    shapes: list[Shape] = []
+    for shape in map(shape_of, arguments):
+        shapes += shape.alternatives if isinstance(shape, Either) else (shape,)
     components = [shape.spec for shape in shapes if isinstance(shape, Record) and issubclass(shape.spec, Component)]
     if len(components) > 1:
         chosen = Choice(Registry("type", tuple(components)))

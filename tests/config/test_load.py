@@ -12,6 +12,7 @@ from dlrun.config.load import LoadedConfig, load_config, load_text
 from dlrun.config.problems import LocatedConfigError
 from dlrun.config.training_config import BestCheckpoint, EarlyStopping
 from dlrun.errors import Problem
+from dlrun.losses.cross_entropy import CrossEntropy
 
 BASE = """\
 data: {source: mnist, split: {validation: 0.1}, inputs: {image: {}}}
@@ -301,3 +302,11 @@ def test_loading_takes_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, BASE], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("given", "wanted"), [("[1, 2.5]", (1.0, 2.5)), ("[]", ()), ("balanced", "balanced")])
+def test_class_weights_in_each_spelling(given: str, wanted: object) -> None:
+    """Alternatives within alternatives: a list is told from a name, beside null."""
+    loss = load(f"loss={{type: cross_entropy, class_weights: {given}}}").config.loss
+    assert isinstance(loss, CrossEntropy)
+    assert loss.class_weights == wanted
