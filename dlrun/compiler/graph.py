@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
+from dlrun.config.problems import path_text
 from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Path, Problem, ShapeError
 from dlrun.layers.base import Layer, Shape
+from dlrun.layers.names import layer_names
 from dlrun.layers.variable import Variable
 
 
@@ -30,14 +33,7 @@ class Node:
     @property
     def parameters(self) -> int:
         """How many numbers the node's variables hold."""
-        return sum(_size(variable.shape) for variable in self.variables)
-
-
-def _size(shape: Shape) -> int:
-    size = 1
-    for extent in shape:
-        size *= extent
-    return size
+        return sum(prod(variable.shape) for variable in self.variables)
 
 
 @dataclass(eq=False)
@@ -84,7 +80,7 @@ def build_graph(layers: Sequence[Layer], paths: Sequence[Path], signature: Signa
         except ShapeError as error:
             broken.add(name)
             place = (*path, error.field) if error.field else path
-            problems.append(Problem(place, f"{_dotted(place)}: {error.message}", error.help))
+            problems.append(Problem(place, f"{path_text(place)}: {error.message}", error.help))
     if problems:
         raise ConfigError(problems)
     return graph
@@ -92,16 +88,7 @@ def build_graph(layers: Sequence[Layer], paths: Sequence[Path], signature: Signa
 
 def node_names(layers: Sequence[Layer]) -> list[str]:
     """Return each layer's name: its own, or its type with a number that counts layers of this type."""
-    taken = {layer.name for layer in layers if layer.name}
-    counts: dict[str, int] = {}
-    result = []
-    for layer in layers:
-        name = layer.name
-        while name is None or (layer.name is None and name in taken):
-            counts[layer.type] = counts.get(layer.type, 0) + 1
-            name = f"{layer.type}_{counts[layer.type]}"
-        result.append(name)
-    return result
+    return layer_names((layer.name, layer.type) for layer in layers)
 
 
 def _add_layer(graph: Graph, layer: Layer, name: str, inputs: tuple[str, ...], path: Path) -> str:
@@ -127,18 +114,11 @@ def _add_layer(graph: Graph, layer: Layer, name: str, inputs: tuple[str, ...], p
     return activated
 
 
-def _dotted(path: Path) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
 def parameter_count(graph: Graph) -> Mapping[str, int]:
     """Return how many trainable and other numbers the network's variables hold."""
     counts = {"trainable": 0, "frozen": 0}
     for node in graph.nodes.values():
         for variable in node.variables:
             key = "trainable" if variable.trainable and node.layer.trainable else "frozen"
-            counts[key] += _size(variable.shape)
+            counts[key] += prod(variable.shape)
     return counts

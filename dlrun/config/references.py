@@ -7,22 +7,12 @@ from collections.abc import Collection, Sequence
 from dlrun.config.node import Node
 from dlrun.config.problems import path_text, suggestion
 from dlrun.errors import Path, Problem
+from dlrun.layers.names import layer_names
 
 
 def names_of(layers: Sequence[Node]) -> list[str]:
-    """Return every layer's name: its own, or its type with a number that counts the layers of this type."""
-    own = [_text(layer.get("name")) for layer in layers]
-    taken = set(own)
-    counts: dict[str, int] = {}
-    names = []
-    for layer, name in zip(layers, own, strict=True):
-        kind = _text(layer.get("type")) or "layer"
-        while name is None:
-            counts[kind] = counts.get(kind, 0) + 1
-            automatic = f"{kind}_{counts[kind]}"
-            name = None if automatic in taken else automatic
-        names.append(name)
-    return names
+    """Return every layer's name, faulty layers' too."""
+    return layer_names((_text(layer.get("name")), _text(layer.get("type")) or "layer") for layer in layers)
 
 
 def _text(node: Node | None) -> str | None:

@@ -59,9 +59,7 @@ class InitializeFrom(Spec):
 class RunConfig(Spec):
     """A whole run, from data to trained network."""
 
-    name: Annotated[
-        str, AfterValidator(safe_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})
-    ] = "run"
+    name: RunName = "run"
     """What the run's folder is named after; the file's name when left out."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """What all random numbers are drawn from: the same seed gives the same weights, to the bit."""
