@@ -20,7 +20,7 @@ from dlrun.kernels.lang import (
 )
 
 SPINS = 4000
-"""Looks at a barrier before a thread goes to sleep: some 100 us, longer than threads of equal work wait on each other."""
+"""Looks at a barrier before a thread sleeps: some 100 us, longer than threads of equal work wait on each other."""
 STOP, DONE, ARRIVED, GENERATION, SLEEPERS = 0, 64, 128, 192, 256
 """Byte offsets in the control block: each word has a cache line of its own."""
 CONTROL_BYTES = 320

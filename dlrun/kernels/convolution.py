@@ -9,6 +9,7 @@ y (rows, out_height, out_width, filters); in a gradient dx, dw, dy are of the sa
 (`dlrun.layers.geometry`). Zero padding is done by copying a sample into scratch memory.
 """
 
+from dlrun.kernels.chunks import clear
 from dlrun.kernels.lang import (
     In,
     InLong,
@@ -37,13 +38,6 @@ from dlrun.kernels.lang import (
 ) = range(22)  # fmt: skip
 """Places in `geometry`."""
 NO_LIMIT = float("-inf")
-
-
-@helper
-def clear(p, count):
-    """Set `count` entries to zero."""
-    for i in range(count):
-        p[i] = real(0)
 
 
 @helper

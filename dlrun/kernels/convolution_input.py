@@ -3,6 +3,7 @@
 Names are as in `dlrun.kernels.convolution`.
 """
 
+from dlrun.kernels.chunks import clear
 from dlrun.kernels.convolution import (
     CHANNELS,
     DILATION_X,
@@ -23,7 +24,6 @@ from dlrun.kernels.convolution import (
     STRIDE_Y,
     TOP,
     WIDTH,
-    clear,
     correlate,
     place,
 )

@@ -4,6 +4,7 @@ Names as in `dlrun.kernels.convolution`; z is the convolution's output, y and dy
 the pool's sizes as `geometry` holds the convolution's. Bits are those of the layers one by one.
 """
 
+from dlrun.kernels.chunks import clear
 from dlrun.kernels.convolution import (
     CHANNELS,
     FILTERS,
@@ -11,7 +12,6 @@ from dlrun.kernels.convolution import (
     OUT_HEIGHT,
     OUT_WIDTH,
     WIDTH,
-    clear,
     convolve_image,
     padded_image,
     padding_size,

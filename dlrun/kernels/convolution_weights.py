@@ -1,5 +1,6 @@
 """The gradients of a convolution's weights and bias: names as in `dlrun.kernels.convolution`."""
 
+from dlrun.kernels.chunks import add_places, clear
 from dlrun.kernels.convolution import (
     CHANNELS,
     DILATION_X,
@@ -17,7 +18,6 @@ from dlrun.kernels.convolution import (
     STRIDE_X,
     STRIDE_Y,
     WIDTH,
-    clear,
     padded_image,
     padding_size,
 )
@@ -44,8 +44,6 @@ from dlrun.kernels.lang import (
 )
 from dlrun.plan import CHUNKS
 
-BLOCK = 512
-"""How many entries of the partial sums are combined at a time."""
 SLICE = 24
 """How many rows of the weights' gradient are made at a time, where there are no partial sums."""
 
@@ -71,21 +69,6 @@ def weights_of_image(x, dy, dw, zeros, is_first, g):
                         g[OUT_WIDTH], g[OUT_HEIGHT], min(tile_rows, count - k), min(tile_columns, columns - n),
                         real(NO_LIMIT),
                     )  # fmt: skip
-
-
-@helper
-def sum_places(dy, db, places, filters):
-    """db[n] += the sum over an image's places of dy[place, n], four places at a time."""
-    done = places // 4 * 4
-    for i in range(0, done, 4):
-        p0, p1 = shift(dy, i * filters), shift(dy, (i + 1) * filters)
-        p2, p3 = shift(dy, (i + 2) * filters), shift(dy, (i + 3) * filters)
-        for n in range(filters):
-            db[n] += (p0[n] + p1[n]) + (p2[n] + p3[n])
-    for i in range(done, places):
-        row = shift(dy, i * filters)
-        for n in range(filters):
-            db[n] += row[n]
 
 
 @helper
@@ -178,26 +161,4 @@ def bias_backward(
         db = shift(partials, chunk * filters)
         clear(db, filters)
         for r in range(first, last):
-            sum_places(shift(dy, r * places * filters), db, places, filters)
-
-
-@kernel
-def combine_chunks(
-    partials: In, gradient: Update, scratch: Scratch, size: Size, thread: Thread, threads: Threads
-) -> None:
-    """gradient[i] = sum over chunks, in their order, of partials[chunk, i].
-
-    Shapes: partials (CHUNKS, size). Partition: entries.
-    """
-    blocks = (size + BLOCK - 1) // BLOCK
-    for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
-        start = block * BLOCK
-        count = min(BLOCK, size - start)
-        part = shift(partials, start)
-        for i in range(count):
-            scratch[i] = part[i]
-        for chunk in range(1, CHUNKS):
-            part = shift(partials, chunk * size + start)
-            for i in range(count):
-                scratch[i] += part[i]
-        apply_update(gradient, scratch, start, count)
+            add_places(shift(dy, r * places * filters), db, places, filters)

@@ -4,6 +4,7 @@ Names and `geometry` as in `dlrun.kernels.convolution`; w is (kernel_height, ker
 beyond the image are left out, so no sample is padded.
 """
 
+from dlrun.kernels.chunks import clear
 from dlrun.kernels.convolution import (
     CHANNELS,
     DILATION_X,
@@ -18,7 +19,6 @@ from dlrun.kernels.convolution import (
     STRIDE_Y,
     TOP,
     WIDTH,
-    clear,
 )
 from dlrun.kernels.lang import (
     In,

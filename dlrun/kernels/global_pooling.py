@@ -1,6 +1,6 @@
 """Pooling over all places of a sample: x (rows, places, channels), y (rows, channels)."""
 
-from dlrun.kernels.convolution import clear
+from dlrun.kernels.chunks import clear
 from dlrun.kernels.lang import (
     In,
     InInt,

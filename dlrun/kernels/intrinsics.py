@@ -159,11 +159,6 @@ def _to_bits(typingctx: Any, value: Any) -> Any:
     return _BITS[value](value), codegen
 
 
-def to_bits(target: Target) -> Any:
-    """Return the reading of a float's bits."""
-    return _to_bits
-
-
 @intrinsic  # type: ignore[untyped-decorator]
 def _from_bits(typingctx: Any, value: Any) -> Any:
     wanted = types.float32 if value == types.int32 else types.float64
@@ -172,11 +167,6 @@ def _from_bits(typingctx: Any, value: Any) -> Any:
         return builder.bitcast(args[0], context.get_value_type(wanted))
 
     return wanted(value), codegen
-
-
-def from_bits(target: Target) -> Any:
-    """Return the making of a float from its bits."""
-    return _from_bits
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -260,20 +250,6 @@ def _spin_pause(x86: bool) -> Any:
 def spin_pause(target: Target) -> Any:
     """Return the processor's hint that this is a spin loop."""
     return _spin_pause(target.x86)
-
-
-@cache
-def _yield_thread() -> Any:
-    def emit(builder: Any) -> None:
-        give_way = ir.FunctionType(I32, [])
-        builder.call(cgutils.get_or_insert_function(builder.module, give_way, "sched_yield"), [])
-
-    return _without_operands(emit)
-
-
-def yield_thread(target: Target) -> Any:
-    """Return POSIX's sched_yield."""
-    return _yield_thread()
 
 
 @cache

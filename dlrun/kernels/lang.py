@@ -47,16 +47,13 @@ if TYPE_CHECKING:  # a kernel's body is typed by Numba, not by the checker
     InOut: TypeAlias = Any
     InInt: TypeAlias = Any
     OutInt: TypeAlias = Any
-    InOutInt: TypeAlias = Any
     InLong: TypeAlias = Any
     OutLong: TypeAlias = Any
     InBytes: TypeAlias = Any
     OutBytes: TypeAlias = Any
     InFloat: TypeAlias = Any
-    OutFloat: TypeAlias = Any
     InDouble: TypeAlias = Any
     OutDouble: TypeAlias = Any
-    InOutDouble: TypeAlias = Any
     Scratch: TypeAlias = Any
     """This thread's own working memory, of the size the plan asked for; its content doesn't outlive the call."""
     Update: TypeAlias = Any
@@ -82,9 +79,8 @@ else:
     InInt, OutInt = _pointer("InInt", "int32", "read"), _pointer("OutInt", "int32", "write")
     InLong, OutLong = _pointer("InLong", "int64", "read"), _pointer("OutLong", "int64", "write")
     InBytes, OutBytes = _pointer("InBytes", "uint8", "read"), _pointer("OutBytes", "uint8", "write")
-    InFloat, OutFloat = _pointer("InFloat", "float32", "read"), _pointer("OutFloat", "float32", "write")
+    InFloat = _pointer("InFloat", "float32", "read")
     InDouble, OutDouble = _pointer("InDouble", "float64", "read"), _pointer("OutDouble", "float64", "write")
-    InOutInt, InOutDouble = _pointer("InOutInt", "int32", "update"), _pointer("InOutDouble", "float64", "update")
     Scratch = ParameterKind("Scratch", "pointer_to_real(slots[{i}] + thread * slots[{i} + 1])", "pointer_real", "real")
     Update = ParameterKind("Update", "slots[{i}]", "int64")
     Size = ParameterKind("Size", "slots[{i}]", "int64")
@@ -191,10 +187,6 @@ address = Primitive(f"{_INTRINSICS}:address")
 """address(p): the pointer as a whole number."""
 call_kernel = Primitive(f"{_INTRINSICS}:call_kernel")
 """call_kernel(function, block, a, b, c): call a compiled kernel by its address; returns its status."""
-to_bits = Primitive(f"{_INTRINSICS}:to_bits")
-"""to_bits(x): the bits of a float32 as int32, or of a float64 as int64."""
-from_bits = Primitive(f"{_INTRINSICS}:from_bits")
-"""from_bits(i): the real with these bits."""
 select = Primitive(f"{_INTRINSICS}:select")
 """select(c, a, b): a if c else b, without a branch; both are evaluated."""
 pointer_to_real = Primitive(f"{_INTRINSICS}:pointer_to_real")
@@ -208,7 +200,6 @@ atomic_add = Primitive(f"{_INTRINSICS}:atomic_add")
 atomic_load = Primitive(f"{_INTRINSICS}:atomic_load")
 atomic_store = Primitive(f"{_INTRINSICS}:atomic_store")
 spin_pause = Primitive(f"{_INTRINSICS}:spin_pause")
-yield_thread = Primitive(f"{_INTRINSICS}:yield_thread")
 flush_denormals = Primitive(f"{_INTRINSICS}:flush_denormals")
 tile = Primitive("dlrun.kernels.tile:tile")
 """The register tile of every matrix product: see dlrun.kernels.tile."""

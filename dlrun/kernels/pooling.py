@@ -5,6 +5,7 @@ x (rows, height, width, channels), y (rows, out_height, out_width, channels); gr
 count.
 """
 
+from dlrun.kernels.chunks import clear
 from dlrun.kernels.convolution import (
     CHANNELS,
     HEIGHT,
@@ -17,7 +18,6 @@ from dlrun.kernels.convolution import (
     STRIDE_Y,
     TOP,
     WIDTH,
-    clear,
 )
 from dlrun.kernels.lang import (
     In,

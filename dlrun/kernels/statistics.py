@@ -9,6 +9,7 @@ Measured (AVX2, 676 places of 32 channels): 0.23 ns an entry; relative error of 
 standard deviations, where sums of squares have lost all digits but four.
 """
 
+from dlrun.kernels.chunks import add_places, clear
 from dlrun.kernels.lang import (
     In,
     Live,
@@ -28,28 +29,6 @@ from dlrun.plan import CHUNKS
 
 BLOCK = 64
 """Places whose mean and deviations are taken together: part of the bits."""
-
-
-@helper
-def clear(p, count):
-    """Set p[0 .. count) to 0."""
-    for i in range(count):
-        p[i] = real(0)
-
-
-@helper
-def add_places(x, total, places, channels):
-    """total[c] += sum over places of x[place, c], four places at a time."""
-    done = places // 4 * 4
-    for p in range(0, done, 4):
-        x0, x1 = shift(x, p * channels), shift(x, (p + 1) * channels)
-        x2, x3 = shift(x, (p + 2) * channels), shift(x, (p + 3) * channels)
-        for c in range(channels):
-            total[c] += (x0[c] + x1[c]) + (x2[c] + x3[c])
-    for p in range(done, places):
-        x0 = shift(x, p * channels)
-        for c in range(channels):
-            total[c] += x0[c]
 
 
 @helper

@@ -5,7 +5,7 @@ x (rows, height, width, channels), y (rows, height * down, width * right, channe
 the next entry.
 """
 
-from dlrun.kernels.convolution import clear
+from dlrun.kernels.chunks import clear
 from dlrun.kernels.lang import (
     In,
     InInt,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from dlrun.initializers import INITIALIZERS, Initializer, Ones, Zeros
+from dlrun.kernels.chunks import add_places, clear
 from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
@@ -27,9 +28,9 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.math import sqrt
-from dlrun.kernels.statistics import BLOCK, add_places, batch_statistics, clear, combine_statistics
+from dlrun.kernels.statistics import BLOCK, batch_statistics, combine_statistics
 from dlrun.layers.base import Layer, Shape
-from dlrun.layers.convolution import emit_combination
+from dlrun.layers.chunks import emit_combination
 from dlrun.layers.variable import Variable
 from dlrun.plan import CHUNKS, ScratchSize
 from dlrun.registry import ChosenBy

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlrun.errors import ShapeError
-from dlrun.kernels.lang import In, InOut, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, shift
+from dlrun.kernels.lang import In, InOut, Live, Out, Size, Thread, Threads, first_of, helper, kernel, last_of, shift
 from dlrun.layers.base import Layer, Shape, shape_text
 
 if TYPE_CHECKING:
@@ -65,15 +65,22 @@ class Concatenate(Layer):
                 emit.call(take_part, y=emit.output_gradient, x=dx, **part)
 
 
+@helper
+def copy_runs(source, source_step, target, target_step, size, first, last):  # type: ignore[no-untyped-def]
+    """target[r target_step + i] = source[r source_step + i] for i < size, first <= r < last."""
+    for r in range(first, last):
+        x, y = shift(source, r * source_step), shift(target, r * target_step)
+        for i in range(size):
+            y[i] = x[i]
+
+
 @kernel
 def put_first_part(
     x: In, y: Out, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads
 ) -> None:
     """y[r, start + i] = x[r, i]: what `put_part` does, into a y that holds nothing yet. Partition: samples."""
-    for r in range(first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs):
-        x_here, y_here = shift(x, r * size), shift(y, r * width + start)
-        for i in range(size):
-            y_here[i] = x_here[i]
+    first, last = first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs
+    copy_runs(x, size, shift(y, start), width, size, first, last)
 
 
 @kernel
@@ -81,10 +88,8 @@ def put_part(
     x: In, y: InOut, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads
 ) -> None:
     """y[r, start + i] = x[r, i]. Shapes: x (rows * runs, size), y (rows * runs, width). Partition: samples."""
-    for r in range(first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs):
-        x_here, y_here = shift(x, r * size), shift(y, r * width + start)
-        for i in range(size):
-            y_here[i] = x_here[i]
+    first, last = first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs
+    copy_runs(x, size, shift(y, start), width, size, first, last)
 
 
 @kernel
@@ -92,7 +97,5 @@ def take_part(
     y: In, x: Out, runs: Size, size: Size, start: Size, width: Size, rows: Live, thread: Thread, threads: Threads
 ) -> None:
     """x[r, i] = y[r, start + i]. Shapes: x (rows * runs, size), y (rows * runs, width). Partition: samples."""
-    for r in range(first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs):
-        x_here, y_here = shift(x, r * size), shift(y, r * width + start)
-        for i in range(size):
-            x_here[i] = y_here[i]
+    first, last = first_of(rows, thread, threads) * runs, last_of(rows, thread, threads) * runs
+    copy_runs(shift(y, start), width, x, size, size, first, last)

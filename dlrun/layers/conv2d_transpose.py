@@ -9,12 +9,12 @@ from pydantic import NonNegativeInt, PositiveInt
 from dlrun.errors import ShapeError
 from dlrun.kernels.convolution import NO_LIMIT
 from dlrun.layers.base import Shape, expect_rank
+from dlrun.layers.chunks import emit_combination
 from dlrun.layers.convolution import (
     Convolution,
     bias_of,
     check_dilation,
     emit_bias_partials,
-    emit_combination,
     emit_forward,
     emit_input_gradient,
     emit_weight_gradient,

@@ -15,7 +15,8 @@ from dlrun.kernels.convolution_pool import (
 )
 from dlrun.layers import convolution
 from dlrun.layers.base import Layer, Shape
-from dlrun.layers.convolution import Convolution, bias_of, constants_of, emit_combination, packed_weights
+from dlrun.layers.chunks import emit_combination
+from dlrun.layers.convolution import Convolution, bias_of, constants_of, packed_weights
 from dlrun.layers.geometry import PANEL, Geometry
 from dlrun.layers.pool import Pool
 from dlrun.plan import CHUNKS, ScratchSize

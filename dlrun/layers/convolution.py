@@ -10,10 +10,8 @@ from dlrun.initializers import INITIALIZERS, GlorotUniform, Initializer, Zeros
 from dlrun.kernels.convolution import NO_LIMIT, conv_forward, conv_pack
 from dlrun.kernels.convolution_input import conv_backward_input, conv_pack_reversed
 from dlrun.kernels.convolution_weights import (
-    BLOCK,
     SLICE,
     bias_backward,
-    combine_chunks,
     conv_backward_weights,
     conv_backward_weights_sliced,
     conv_pad,
@@ -21,6 +19,7 @@ from dlrun.kernels.convolution_weights import (
 from dlrun.kernels.depthwise import depthwise_backward_input, depthwise_backward_weights, depthwise_forward
 from dlrun.layers.activation import Activated
 from dlrun.layers.base import Shape
+from dlrun.layers.chunks import emit_combination
 from dlrun.layers.geometry import PANEL, Geometry
 from dlrun.layers.variable import Variable
 from dlrun.plan import CHUNKS, Buffer, ScratchSize, Update
@@ -219,10 +218,3 @@ def emit_bias_partials(emit: Emitter, layer: Convolution, dy: Buffer) -> Combina
         bias_backward, partition="chunks", dy=dy, partials=partials, rows=emit.rows, places=prod(axes), filters=filters
     )
     return partials, filters, update
-
-
-def emit_combination(emit: Emitter, partials: Buffer, size: int, update: Update) -> None:
-    """Emit the sum of the chunks' partial gradients, and the update."""
-    emit.call(
-        combine_chunks, partition="split", partials=partials, gradient=update, scratch=ScratchSize(BLOCK), size=size
-    )

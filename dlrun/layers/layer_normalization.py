@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from dlrun.initializers import INITIALIZERS, Initializer, Ones, Zeros
+from dlrun.kernels.chunks import clear
 from dlrun.kernels.lang import (
     In,
     Live,
@@ -24,9 +25,9 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.math import sqrt
-from dlrun.kernels.statistics import clear, row_sum
+from dlrun.kernels.statistics import row_sum
 from dlrun.layers.base import Layer, Shape
-from dlrun.layers.convolution import emit_combination
+from dlrun.layers.chunks import emit_combination
 from dlrun.layers.variable import Variable
 from dlrun.plan import CHUNKS, ScratchSize
 from dlrun.registry import ChosenBy

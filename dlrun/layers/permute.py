@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlrun.errors import ShapeError
-from dlrun.kernels.lang import In, InLong, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, shift
+from dlrun.kernels.lang import In, InLong, Live, Out, Size, Thread, Threads, first_of, helper, kernel, last_of, shift
 from dlrun.layers.base import Layer, Shape, shape_text
 
 if TYPE_CHECKING:
@@ -51,6 +51,16 @@ class Permute(Layer):
             emit.call(permute_backward, dy=emit.output_gradient, dx=dx, **self._arguments(emit))
 
 
+@helper
+def source_of(i, extents, strides, rank):  # type: ignore[no-untyped-def]
+    """Return the sum of entry i's indices, in an array of these extents, times `strides`."""
+    j = 0
+    for axis in range(rank - 1, -1, -1):
+        j += i % extents[axis] * strides[axis]
+        i //= extents[axis]
+    return j
+
+
 @kernel
 def permute_forward(
     x: In, y: Out, extents: InLong, strides: InLong, rank: Size, size: Size, rows: Live, thread: Thread,
@@ -60,11 +70,7 @@ def permute_forward(
     for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         x_here, y_here = shift(x, n * size), shift(y, n * size)
         for i in range(size):
-            rest, j = i, 0
-            for axis in range(rank - 1, -1, -1):
-                j += rest % extents[axis] * strides[axis]
-                rest //= extents[axis]
-            y_here[i] = x_here[j]
+            y_here[i] = x_here[source_of(i, extents, strides, rank)]
 
 
 @kernel
@@ -76,8 +82,4 @@ def permute_backward(
     for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         g_here, out = shift(dy, n * size), shift(dx, n * size)
         for i in range(size):
-            rest, j = i, 0
-            for axis in range(rank - 1, -1, -1):
-                j += rest % extents[axis] * strides[axis]
-                rest //= extents[axis]
-            out[j] = g_here[i]
+            out[source_of(i, extents, strides, rank)] = g_here[i]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import NonNegativeInt
 
-from dlrun.kernels.convolution import clear, place
+from dlrun.kernels.chunks import clear
+from dlrun.kernels.convolution import place
 from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, shift
 from dlrun.layers.base import Layer, Shape, expect_rank
 
