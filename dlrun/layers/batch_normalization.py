@@ -29,18 +29,18 @@ from dlrun.kernels.lang import (
 )
 from dlrun.kernels.math import sqrt
 from dlrun.kernels.statistics import BLOCK, batch_statistics, combine_statistics
-from dlrun.layers.base import Layer, Shape
+from dlrun.layers.base import Shape
 from dlrun.layers.chunks import emit_combination
+from dlrun.layers.normalization import Normalization
 from dlrun.layers.variable import Variable
 from dlrun.plan import CHUNKS, ScratchSize
 from dlrun.registry import ChosenBy
-from dlrun.regularizers import REGULARIZERS, Regularizer
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(Normalization):
     """Normalises each channel by its mean and variance over the batch: S. Ioffe & C. Szegedy (ICML 2015).
 
     y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over all axes but the last. Training takes the batch's mean
@@ -48,48 +48,22 @@ class BatchNormalization(Layer):
     Inference, and training with `trainable: false`, take the moving ones.
     """
 
-    aliases: ClassVar = {"eps": "epsilon"}
-
     type: Literal["batch_normalization"] = "batch_normalization"
-    axis: Literal[-1] = -1
-    """The axis of the channels: the last."""
     momentum: float = Field(default=0.99, ge=0, lt=1)
     """How much of the moving statistics is kept at each step."""
-    epsilon: float = Field(default=1e-3, gt=0)
-    """What is added to the variance, so that it isn't 0."""
-    center: bool = True
-    """Whether beta is added."""
-    scale: bool = True
-    """Whether the result is multiplied by gamma."""
-    beta_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = Zeros()
-    """How beta starts."""
-    gamma_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = Ones()
-    """How gamma starts."""
     moving_mean_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = Zeros()
     """How the moving mean starts."""
     moving_variance_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = Ones()
     """How the moving variance starts."""
-    beta_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
-    """A penalty on beta."""
-    gamma_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
-    """A penalty on gamma."""
 
-    reads_output: ClassVar[bool] = False
     fuses_relu: ClassVar[bool] = True
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        """Return the input's shape."""
-        return inputs[0]
 
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
         """Return gamma, beta, moving_mean and moving_variance, each (channels,)."""
         shape = inputs[0][-1:]
-        gamma = Variable("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer)
-        beta = Variable("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
         mean = Variable("moving_mean", shape, self.moving_mean_initializer, trainable=False)
         variance = Variable("moving_variance", shape, self.moving_variance_initializer, trainable=False)
-        wanted = ((gamma, self.scale), (beta, self.center), (mean, True), (variance, True))
-        return tuple(variable for variable, is_wanted in wanted if is_wanted)
+        return (*super().variables(*inputs), mean, variance)
 
     def flops(self, *inputs: Shape) -> int:
         """Return a subtraction, a multiplication and an addition for each entry."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlrun.errors import ShapeError
-from dlrun.initializers import INITIALIZERS, GlorotUniform, Initializer, Zeros
 from dlrun.kernels.convolution import NO_LIMIT, conv_forward, conv_pack
 from dlrun.kernels.convolution_input import conv_backward_input, conv_pack_reversed
 from dlrun.kernels.convolution_weights import (
@@ -17,14 +16,12 @@ from dlrun.kernels.convolution_weights import (
     conv_pad,
 )
 from dlrun.kernels.depthwise import depthwise_backward_input, depthwise_backward_weights, depthwise_forward
-from dlrun.layers.activation import Activated
 from dlrun.layers.base import Shape
 from dlrun.layers.chunks import emit_combination
 from dlrun.layers.geometry import PANEL, Geometry
 from dlrun.layers.variable import Variable
+from dlrun.layers.weighted import Weighted
 from dlrun.plan import CHUNKS, Buffer, ScratchSize, Update
-from dlrun.registry import ChosenBy
-from dlrun.regularizers import CONSTRAINTS, REGULARIZERS, Constraint, Regularizer
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -38,27 +35,12 @@ SLICE_FROM = 1 << 18
 """From so many weights on, their gradient is made in slices: the chunks' partial sums would take 8 MB and more."""
 
 
-class Convolution(Activated):
+class Convolution(Weighted):
     """A layer whose outputs are sums over windows of its input, with the same weights in every window.
 
     A subclass gives `geometry` and `kernel_shape`.
     """
 
-    use_bias: bool = True
-    """Whether a bias is added."""
-    kernel_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = GlorotUniform()
-    """How the weights start."""
-    bias_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = Zeros()
-    """How the bias starts."""
-    kernel_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
-    """A penalty on the weights."""
-    bias_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
-    """A penalty on the bias."""
-    kernel_constraint: Annotated[Constraint, ChosenBy(CONSTRAINTS)] | None = None
-    """A condition on the weights of each output."""
-
-    reads_output: ClassVar[bool] = False
-    fuses_relu: ClassVar[bool] = True
     pools: ClassVar[bool] = True
     """Whether a max pool after the layer may be computed with it."""
 
@@ -78,12 +60,7 @@ class Convolution(Activated):
         """Return kernel and bias. Fans are Keras's: taps times the last two extents of the kernel's shape."""
         shape = self.kernel_shape(inputs[0])
         taps = self.geometry(inputs[0]).taps
-        kernel = Variable(
-            "kernel", shape, self.kernel_initializer, taps * shape[-2], taps * shape[-1],
-            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
-        )  # fmt: skip
-        bias = Variable("bias", (self.bias_size(inputs[0]),), self.bias_initializer, regularizer=self.bias_regularizer)
-        return (kernel, bias) if self.use_bias else (kernel,)
+        return self.kernel_and_bias(shape, taps * shape[-2], taps * shape[-1], self.bias_size(inputs[0]))
 
     def flops(self, *inputs: Shape) -> int:
         """Return a multiplication and an addition for each weight in each window."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from dlrun.initializers import INITIALIZERS, GlorotUniform, Initializer, Zeros
 from dlrun.kernels.lang import (
     In,
     Live,
@@ -29,12 +28,10 @@ from dlrun.kernels.lang import (
     tile_columns,
     tile_rows,
 )
-from dlrun.layers.activation import Activated
 from dlrun.layers.base import Shape, expect_rank
 from dlrun.layers.variable import Variable
+from dlrun.layers.weighted import Weighted
 from dlrun.plan import ScratchSize
-from dlrun.registry import ChosenBy
-from dlrun.regularizers import CONSTRAINTS, REGULARIZERS, Constraint, Regularizer
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -46,27 +43,12 @@ ROWS_OF_WEIGHTS = 12
 """Rows of the weight gradient made at a time, so that they are still in L1 when the optimizer takes them."""
 
 
-class Dense(Activated):
+class Dense(Weighted):
     """A fully connected layer: y = x · kernel + bias, along the last axis."""
 
     type: Literal["dense"] = "dense"
     units: int = Field(gt=0)
     """The number of output features."""
-    use_bias: bool = True
-    """Whether a bias is added."""
-    kernel_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = GlorotUniform()
-    """How the weights start."""
-    bias_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = Zeros()
-    """How the bias starts."""
-    kernel_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
-    """A penalty on the weights."""
-    bias_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
-    """A penalty on the bias."""
-    kernel_constraint: Annotated[Constraint, ChosenBy(CONSTRAINTS)] | None = None
-    """A condition on the weights of each output."""
-
-    reads_output: ClassVar[bool] = False
-    fuses_relu: ClassVar[bool] = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return (units,)."""
@@ -76,12 +58,7 @@ class Dense(Activated):
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
         """Return kernel (inputs, units) and bias (units,)."""
         features = inputs[0][-1]
-        kernel = Variable(
-            "kernel", (features, self.units), self.kernel_initializer, features, self.units,
-            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
-        )  # fmt: skip
-        bias = Variable("bias", (self.units,), self.bias_initializer, regularizer=self.bias_regularizer)
-        return (kernel, bias) if self.use_bias else (kernel,)
+        return self.kernel_and_bias((features, self.units), features, self.units, self.units)
 
     def flops(self, *inputs: Shape) -> int:
         """Return a multiplication and an addition for each weight."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
-
-from dlrun.initializers import INITIALIZERS, Initializer, Ones, Zeros
 from dlrun.kernels.chunks import clear
 from dlrun.kernels.lang import (
     In,
@@ -26,55 +23,22 @@ from dlrun.kernels.lang import (
 )
 from dlrun.kernels.math import sqrt
 from dlrun.kernels.statistics import row_sum
-from dlrun.layers.base import Layer, Shape
+from dlrun.layers.base import Shape
 from dlrun.layers.chunks import emit_combination
-from dlrun.layers.variable import Variable
+from dlrun.layers.normalization import Normalization
 from dlrun.plan import CHUNKS, ScratchSize
-from dlrun.registry import ChosenBy
-from dlrun.regularizers import REGULARIZERS, Regularizer
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
 
 
-class LayerNormalization(Layer):
+class LayerNormalization(Normalization):
     """Normalises each sample's vectors along the last axis: J. L. Ba, J. R. Kiros & G. E. Hinton (2016).
 
     y = gamma (x - mean) / sqrt(variance + epsilon) + beta, with the mean and (biased) variance of each vector.
     """
 
-    aliases: ClassVar = {"eps": "epsilon"}
-
     type: Literal["layer_normalization"] = "layer_normalization"
-    axis: Literal[-1] = -1
-    """The axis along which vectors lie: the last."""
-    epsilon: float = Field(default=1e-3, gt=0)
-    """What is added to the variance, so that it isn't 0."""
-    center: bool = True
-    """Whether beta is added."""
-    scale: bool = True
-    """Whether the result is multiplied by gamma."""
-    beta_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = Zeros()
-    """How beta starts."""
-    gamma_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = Ones()
-    """How gamma starts."""
-    beta_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
-    """A penalty on beta."""
-    gamma_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
-    """A penalty on gamma."""
-
-    reads_output: ClassVar[bool] = False
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        """Return the input's shape."""
-        return inputs[0]
-
-    def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
-        """Return gamma and beta, each (width,)."""
-        shape = inputs[0][-1:]
-        gamma = Variable("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer)
-        beta = Variable("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
-        return tuple(variable for variable, is_wanted in ((gamma, self.scale), (beta, self.center)) if is_wanted)
 
     def flops(self, *inputs: Shape) -> int:
         """Return those of the mean (1), the variance (3) and the normalisation (3) of each entry."""
