@@ -44,7 +44,7 @@ def pad_image(image, padded, fill, height, width, channels):
 @helper
 def resample(
     padded, image, height, width, channels, y0, y_row, y_column, x0, x_row, x_column, low_y, high_y, low_x, high_x
-):  # fmt: skip
+):
     """Set image[r, c] to the padded image's value at (y0 + y_row r + y_column c, x0 + x_row r + x_column c).
 
     Positions are brought into low .. high first, which lie within -1 .. extent. Between pixels: bilinear.

@@ -75,7 +75,7 @@ def test_chain_and_places(tmp_path: Path) -> None:
         ({"main": "extends: a.yaml", "a": "- 1"}, "a.yaml:1:1", "a config is a mapping of fields, such as 'seed: 0'"),
         ({"main": "extends: a.yaml", "a": ""}, "a.yaml", "the config is empty"),
     ],
-)  # fmt: skip
+)
 def test_mistakes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], place: str, message: str
 ) -> None:

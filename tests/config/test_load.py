@@ -254,7 +254,7 @@ training:
         "    |                     ^",
         "  help: 'batch_size' is the number of rows in a step; 'full' takes them all, which is batch gradient descent",
         "14 problems in c.yaml",
-    ]  # fmt: skip
+    ]
 
 
 def test_later_problems_are_located_too() -> None:

@@ -132,7 +132,7 @@ CASES = {
     "cross_entropy, weights": (CROSS(**SKEWED), skewed_cross, softmax, OUTPUTS, LABELS, CLASSES),
     "cross_entropy, shares": (CROSS(**RISING), cross_of_shares(0.1, (1, 2, 3, 4, 5)), softmax, OUTPUTS, SHARES, None),
     "kl_divergence": (LOSSES["kl_divergence"](), divergence, softmax, OUTPUTS, PARTS, None),
-}  # fmt: skip
+}
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
@@ -244,7 +244,7 @@ def numbers(*shape):
         (CROSS(class_weights={"c7": 1}), (3,), labels(3), "no class 'c7'", "one of: c0, c1, c2"),
         (CROSS(class_weights="balanced"), (3,), numbers(3), "balanced needs a target of classes", "a list"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_explained(loss, shape, target, message, help):
     with pytest.raises(ShapeError) as caught:
         loss.check(shape, target)

@@ -28,7 +28,7 @@ TORCH = {
     "rmsprop, centered": ({"epsilon": 0, "centered": True}, "RMSprop", {**RMSPROP, "centered": True}),
     "adagrad": ({"epsilon": 0}, "Adagrad", {"lr": 1e-3, "eps": 0, "initial_accumulator_value": 0.1}),
     "adadelta": ({"learning_rate": 1.0}, "Adadelta", {"rho": 0.95, "eps": 1e-7}),
-}  # fmt: skip
+}
 
 
 def train(optimizer, **options):
