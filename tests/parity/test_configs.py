@@ -13,7 +13,11 @@ from tests.parity.test_parity import STEPS, TOLERANCE, images
 from tests.parity.torch_twin import NOISE
 
 BATCH = 4
-SHAPES = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "digits": (8, 8, 1), "iris": (4,)}
+SHAPES = {
+    "mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "digits": (8, 8, 1), "iris": (4,),
+    "synthetic": (1,), "csv": (13,),
+}  # fmt: skip
+"""By source; those of `csv` are housing's three inputs side by side."""
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
 
@@ -21,23 +25,28 @@ def run_of(path, precision):
     """The config's network without what draws random numbers, which PyTorch does in its own way."""
     config = load_config(path, ["data.augment=[]"]).config
     source = config.data.source.type
-    if source not in SHAPES:
-        pytest.skip(f"the shapes of {source} data aren't known without the data")
     layers = [layer for layer in config.model.layers if layer.type not in NOISE]
+    if source == "csv":  # its inputs stand side by side already
+        assert layers.pop(0).type == "concatenate"
     classes = 3 if source == "iris" else 10
     pictures, labels = images(6 * BATCH + 3, *SHAPES[source], classes=classes)
-    targets, classes = (labels, classes) if config.loss.type == "cross_entropy" else (pictures, 0)
+    if config.loss.type == "cross_entropy":
+        targets = labels
+    else:
+        targets, classes = (pictures if source == "mnist" else pictures[:, :1] * 2 + 3), 0
     return Run(layers, config.loss, config.optimizer, pictures, targets, classes, precision, BATCH)
 
 
 def tolerance(run, precision):
     """Batch normalisation magnifies rounding: in float32 PyTorch's own losses are up to 1e-2 from its float64 ones."""
     normalised = any(layer.type == "batch_normalization" for layer in run.model.layers)
-    return 5e-2 if normalised and precision == "float32" else TOLERANCE[precision]
+    if normalised and precision == "float32":
+        return {"rtol": 5e-2, "atol": 1e-3}  # the latter of losses that begin at 2.3: some come close to zero
+    return {"rtol": TOLERANCE[precision]}
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_fifty_steps(path, precision):
     run = run_of(path, precision)
-    np.testing.assert_allclose(run.train(STEPS), run.train_torch(STEPS)[0], rtol=tolerance(run, precision))
+    np.testing.assert_allclose(run.train(STEPS), run.train_torch(STEPS)[0], **tolerance(run, precision))
