@@ -12,8 +12,10 @@ from dlrun.errors import RunError
 from dlrun.executor.executor import Array
 from dlrun.runs.checkpoint import save_checkpoint
 from dlrun.runs.directory import RunDirectory
-from dlrun.runs.metrics_csv import append_metrics, drop_after_step
-from dlrun.runs.record import DataState, Status, now, update_record
+from dlrun.runs.files import writing
+from dlrun.runs.metrics_csv import append_metrics, drop_after_step, read_metrics
+from dlrun.runs.plots import draw_curves, noting
+from dlrun.runs.record import DataState, Status, now, read_record, update_record
 from dlrun.runs.tensorboard import EventWriter, open_events
 from dlrun.runs.train_log import TrainLog
 from dlrun.training.checkpointing import training_snapshot
@@ -130,6 +132,19 @@ class Recorder(Listener):
         update_record(self.run.record, status=status, reason=reason, ended=now())
         self.log.write(f"{status}: {reason}")
         self._close_events()
+        self._draw_curves()
+
+    def _draw_curves(self) -> None:
+        """Draw the epochs' curves; a run that couldn't draw them is none the worse."""
+        try:
+            history = read_metrics(self.run.metrics)
+            if history.rows:
+                with noting(self.note), writing(self.run.plots):
+                    self.run.plots.mkdir(exist_ok=True)
+                    best = read_record(self.run.record).best_epoch
+                    draw_curves(self.run.plots / "curves.png", history, self.run.name, best)
+        except RunError as error:
+            self.note(f"no curves: {error.message}")
 
     def fail(self, status: Status, reason: str) -> None:
         """Record as much of a failure as can be written: its own error is told, not that of a full disk after it."""

@@ -5,6 +5,14 @@ import pytest
 from tests.cli.commands import CONFIG, Workplace
 
 
+@pytest.fixture(autouse=True)
+def few_plots(request, monkeypatch):
+    """Plots take their time: only the tests that look at them have them drawn."""
+    if "draws" not in request.node.name:
+        monkeypatch.setattr("dlrun.training.recording.draw_curves", lambda *arguments: None)
+        monkeypatch.setattr("dlrun.training.evaluation._draw", lambda *arguments: None)
+
+
 @pytest.fixture
 def place(tmp_path):
     return Workplace(tmp_path)

@@ -48,8 +48,6 @@ def test_evaluate(trained):
     assert 0.5 < result["metrics"]["accuracy"] < 1
     run = trained.runs / "small-1"
     assert json.loads((run / "evaluation.json").read_text()) == result
-    assert (run / "plots" / "confusion_matrix.png").exists()
-    assert (run / "plots" / "mistakes.png").exists()
     validation = json.loads(trained.call("evaluate", "latest", "--json", "--split", "validation").stdout)
     row = (run / "metrics.csv").read_text().splitlines()[-1].split(",")
     assert float(row[-2]) == validation["metrics"]["loss"]
@@ -58,6 +56,58 @@ def test_evaluate(trained):
     assert "'middle'" in trained.call("evaluate", "latest", "--checkpoint", "middle", expect=2).stderr
     assert "'tset'" in trained.call("evaluate", "latest", "--split", "tset", expect=2).stderr
     assert "reads no file" in trained.call("evaluate", "latest", "small.yaml", expect=2).stderr
+
+
+def test_draws(trained):
+    trained.call("resume", "latest", "training.epochs=3")
+    trained.call("evaluate", "latest")
+    plots = trained.runs / "small-1" / "plots"
+    names = sorted(path.name for path in plots.iterdir())
+    assert names == ["confusion_matrix.png", "curves.png", "mistakes.png"]
+    assert all((plots / name).read_bytes().startswith(b"\x89PNG") for name in names)
+
+
+TABLE = """
+name: table
+data:
+  source: {type: csv, path: table.csv}
+  inputs: {x: {columns: [a, b], transforms: [standardize]}}
+  target: {column: kind}
+  split: {test: 20}
+model: {layers: [{type: dense, units: 2, activation: softmax}]}
+loss: cross_entropy
+optimizer: {type: adam, learning_rate: 0.1}
+metrics: [accuracy]
+training: {epochs: 20, batch_size: 10}
+"""
+
+
+def test_predict_tables(place):
+    """CSV with and without the target, Parquet and npz; another file with the same columns is evaluated whole."""
+    import numpy as np
+    import polars
+
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(2, 100))
+    kind = np.where(a + b > 0, "up", "down")
+    frame = polars.DataFrame({"a": a, "b": b, "kind": kind})
+    frame.write_csv(place.folder / "table.csv")
+    frame.select("a", "b").write_csv(place.folder / "new.csv")
+    frame.write_parquet(place.folder / "new.parquet")
+    np.savez(place.folder / "new.npz", a=a, b=b)
+    place.write(TABLE, "table.yaml")
+    place.call("train", "table.yaml")
+    answers = {}
+    for name in ("table.csv", "new.csv", "new.parquet", "new.npz"):
+        answers[name] = json.loads(place.call("predict", "latest", name, "--json").stdout)
+        assert answers[name] == answers["table.csv"], name
+    right = np.mean([row["prediction"] == truth for row, truth in zip(answers["new.csv"], kind, strict=True)])
+    assert right > 0.9
+    whole = json.loads(place.call("evaluate", "latest", "table.csv", "--json").stdout)
+    assert (whole["rows"], whole["metrics"]["accuracy"]) == (100, pytest.approx(right))
+    frame.select("a").write_csv(place.folder / "less.csv")
+    assert "lacks 'b'" in place.call("predict", "latest", "less.csv", expect=1).stderr
+    assert "less.csv" in place.call("evaluate", "latest", "less.csv", expect=2).stderr
 
 
 def test_predict_images(trained):
@@ -194,7 +244,7 @@ from dlrun.cli.main import main
 try:
     main()
 finally:
-    print("LOADED", sorted(set(sys.modules) & {"numba", "polars", "matplotlib", "torch"}))
+    print("LOADED", sorted(set(sys.modules) & {"numba", "polars", "torch", "sklearn"}))
 """
     environment = trained.environment()
     command = [sys.executable, "-c", code]
