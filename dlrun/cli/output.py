@@ -77,12 +77,17 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def measure(value: float) -> str:
+    """Return a loss or a metric as lines of progress show it: 0.1234, 58,780.3."""
+    return f"{value:.4f}" if not abs(value) >= 1000 else f"{value:,.1f}" if abs(value) < 1e9 else f"{value:.4g}"
+
+
 def cell(value: Any) -> str:
     """Return a value as a table's cell."""
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.4g}" if math.isfinite(value) else str(value)
+        return f"{value:.6g}" if math.isfinite(value) else str(value)
     if isinstance(value, list | tuple):
         shown = ", ".join(cell(entry) for entry in value[:LONGEST])
         return shown if len(value) <= LONGEST else f"{shown}, … ({len(value)} values)"

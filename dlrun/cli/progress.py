@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dlrun.cli.output import mute, say
+from dlrun.cli.output import measure, mute, say
 from dlrun.training.events import EpochResult, Listener, Progress, Start
 
 HIDDEN = ("epoch", "step", "seconds", "samples_per_second", "learning_rate")
@@ -19,7 +19,7 @@ def epoch_line(result: EpochResult, epochs: int) -> str:
     """Return an epoch's results in a line."""
     row = result.row
     parts = [f"epoch {row['epoch']}/{epochs}", f"{row['seconds']:.2f} s", f"{row['samples_per_second']:,.0f}/s"]
-    parts += [f"{name} {float(value):.4f}" for name, value in row.items() if name not in HIDDEN]
+    parts += [f"{name} {measure(float(value))}" for name, value in row.items() if name not in HIDDEN]
     if result.is_best:
         parts.append("best")
     if result.partial:
@@ -72,7 +72,7 @@ class PlainDisplay(Listener):
             self._last = time.monotonic()
             self._line(
                 f"epoch {progress.epoch}/{progress.epochs}  step {progress.step}/{progress.steps}  "
-                f"loss {progress.loss:.4f}  {progress.samples_per_second:,.0f}/s  "
+                f"loss {measure(progress.loss)}  {progress.samples_per_second:,.0f}/s  "
                 f"learning rate {progress.learning_rate:.3g}  {clock(progress.seconds_left)} left"
             )
 
@@ -137,7 +137,7 @@ class LiveDisplay(PlainDisplay):
     def progress(self, progress: Progress) -> None:
         """Move the bar."""
         text = (
-            f"{progress.step}/{progress.steps}  {progress.samples_per_second:,.0f}/s  loss {progress.loss:.4f}  "
+            f"{progress.step}/{progress.steps}  {progress.samples_per_second:,.0f}/s  loss {measure(progress.loss)}  "
             f"lr {progress.learning_rate:.2g}  {clock(progress.seconds_left)} left"
         )
         self._show(f"epoch {progress.epoch}/{progress.epochs}", progress.step, progress.steps, text)

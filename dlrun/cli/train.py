@@ -65,10 +65,12 @@ def show_training(run: RunDirectory, work: Callable[[Listener], Finished]) -> No
 
 def summary(finished: Finished) -> Iterator[str]:
     """Yield what there is to say at a training's end."""
+    from dlrun.cli.output import measure
+
     state, reason = finished.trainer.state, finished.ending.reason
     if state.best_epoch is not None:
         best = ", ".join(
-            f"{name} {value:.4f}" for name, value in state.best_row.items() if name.startswith("validation/")
+            f"{name} {measure(value)}" for name, value in state.best_row.items() if name.startswith("validation/")
         )
         yield f"best epoch {state.best_epoch}: {best}" if best else f"best epoch {state.best_epoch}"
     done = f"{state.epoch} epochs, {state.step} steps, {state.train_seconds:.1f} s of training"
