@@ -35,7 +35,8 @@ def plan(
 
     graph, compiled = fit.compile_only(load_config(config, overrides or []))
     if json:
-        print_json({"layers": layer_rows(graph), **totals(graph, compiled)})
+        text = {"plan": plan_text(compiled).splitlines()} if full else {}
+        print_json({"layers": layer_rows(graph), **totals(graph, compiled), **text})
         return
     sys.stdout.write(summary_text(graph, compiled))
     if full:
