@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dlrun.errors import ShapeError
-from dlrun.kernels.lang import In, InLong, Live, Out, Size, Thread, Threads, first_of, helper, kernel, last_of, shift
+from dlrun.kernels.lang import In, InLong, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, shift
 from dlrun.layers.base import Layer, Shape, shape_text
+from dlrun.plan import Buffer
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -30,56 +32,43 @@ class Permute(Layer):
             raise ShapeError(f"{message}, got {list(self.dims)}", "dims")
         return tuple(inputs[0][axis - 1] for axis in self.dims)
 
-    def _arguments(self, emit: Emitter) -> dict[str, Any]:
-        """Return the shape of the output and, for each of its axes, the distance of neighbours in the input."""
-        shape = emit.input_shapes[0]
-        strides = [prod(shape[axis:]) for axis in self.dims]
-        return {
-            "extents": emit.constant("extents", tuple(map(float, emit.output_shape)), "int64"),
-            "strides": emit.constant("strides", tuple(map(float, strides)), "int64"),
-            "rank": len(shape), "size": prod(shape), "rows": emit.rows,
-        }  # fmt: skip
-
     def forward(self, emit: Emitter) -> None:
         """Emit the gathering of the input's entries."""
-        emit.call(permute_forward, x=emit.input, y=emit.output, **self._arguments(emit))
+        order = [axis - 1 for axis in self.dims]
+        self._gather(emit, "forward", emit.input, emit.output, emit.input_shapes[0], order)
 
     def backward(self, emit: Emitter) -> None:
-        """Emit the scattering of the gradient."""
+        """Emit the gathering of the gradient's entries: the axes go back to where they were."""
         dx = emit.input_gradient()
         if dx is not None:
-            emit.call(permute_backward, dy=emit.output_gradient, dx=dx, **self._arguments(emit))
+            order = [self.dims.index(axis + 1) for axis in range(len(self.dims))]
+            self._gather(emit, "backward", emit.output_gradient, dx, emit.output_shape, order)
 
-
-@helper
-def source_of(i, extents, strides, rank):  # type: ignore[no-untyped-def]
-    """Return the sum of entry i's indices, in an array of these extents, times `strides`."""
-    j = 0
-    for axis in range(rank - 1, -1, -1):
-        j += i % extents[axis] * strides[axis]
-        i //= extents[axis]
-    return j
+    def _gather(self, emit: Emitter, direction: str, x: Buffer, y: Buffer, shape: Shape, order: Sequence[int]) -> None:
+        """Emit y = x with its axes, of these extents, in this order."""
+        extents = tuple(float(shape[axis]) for axis in order)
+        strides = tuple(float(prod(shape[axis + 1 :])) for axis in order)
+        emit.call(
+            permute, x=x, y=y, extents=emit.constant(f"{direction}_extents", extents, "int64"),
+            strides=emit.constant(f"{direction}_strides", strides, "int64"),
+            rank=len(shape), size=prod(shape), rows=emit.rows,
+        )  # fmt: skip
 
 
 @kernel
-def permute_forward(
+def permute(
     x: In, y: Out, extents: InLong, strides: InLong, rank: Size, size: Size, rows: Live, thread: Thread,
     threads: Threads,
 ) -> None:  # fmt: skip
-    """y[n, i] = x[n, j], where j is the sum of i's indices times `strides`. Partition: samples."""
+    """y[n, i] = x[n, j], where j is the sum of i's indices times `strides`. Partition: samples.
+
+    extents, strides (rank): for each axis of y, its extent, and the distance of neighbours in x.
+    """
     for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         x_here, y_here = shift(x, n * size), shift(y, n * size)
         for i in range(size):
-            y_here[i] = x_here[source_of(i, extents, strides, rank)]
-
-
-@kernel
-def permute_backward(
-    dy: In, dx: Out, extents: InLong, strides: InLong, rank: Size, size: Size, rows: Live, thread: Thread,
-    threads: Threads,
-) -> None:  # fmt: skip
-    """dx[n, j] = dy[n, i], where j is the sum of i's indices times `strides`. Partition: samples."""
-    for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
-        g_here, out = shift(dy, n * size), shift(dx, n * size)
-        for i in range(size):
-            out[source_of(i, extents, strides, rank)] = g_here[i]
+            rest, j = i, 0
+            for axis in range(rank - 1, -1, -1):
+                j += rest % extents[axis] * strides[axis]
+                rest //= extents[axis]
+            y_here[i] = x_here[j]
