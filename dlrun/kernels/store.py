@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dlrun.kernels.compiling import compiling
 from dlrun.kernels.lang import Function, Kernel, Precision, Primitive
 from dlrun.kernels.target import Target, host_cpu, host_target
 
@@ -53,11 +54,33 @@ def load_kernels(
                 missing.append(kernel)
             else:
                 _loaded[kernel, target] = _link(*stored)
-    for done, kernel in enumerate(missing):
-        if progress:
-            progress(kernel.name, done, len(missing))
-        _loaded[kernel, target] = _link(*_compile(kernel, target))
+    with compiling(missing, precision) as workers:
+        for kernel in workers.own:
+            if progress:
+                progress(kernel.name, workers.done(), len(missing))
+            _loaded[kernel, target] = _link(*_compile(kernel, target))
+        for kernel in workers.others:
+            while (stored := _read(_path(kernel, target))) is None and workers.running():
+                if progress:
+                    progress(kernel.name, workers.done(), len(missing))
+                workers.wait()
+            _loaded[kernel, target] = _link(*(stored or _read(_path(kernel, target)) or _compile(kernel, target)))
     return {kernel: _loaded[kernel, target] for kernel in wanted}
+
+
+def is_stored(kernel: Kernel, precision: Precision) -> bool:
+    """Return whether a kernel's object code is in the cache, whole."""
+    return _read(_path(kernel, host_target(precision))) is not None
+
+
+def compile_into_store(kernel: Kernel, precision: Precision) -> None:
+    """Compile a kernel into the cache without loading it."""
+    _compile(kernel, host_target(precision))
+
+
+def source_size(kernel: Kernel) -> int:
+    """Return the bytes of bytecode that a kernel reaches: about in proportion to the time its compilation takes."""
+    return sum(len(item.function.__code__.co_code) for item in _closure(kernel) if isinstance(item, Function))
 
 
 def _compile(kernel: Kernel, target: Target) -> tuple[str, bytes]:

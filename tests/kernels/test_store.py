@@ -1,0 +1,77 @@
+"""The store of compiled kernels: whole or made anew, shared between processes, without Numba when warm."""
+
+import subprocess
+import sys
+
+import pytest
+
+from dlrun.kernels import compiling, store
+from dlrun.kernels.elementwise import accumulate, check_losses, copy
+from dlrun.kernels.gather import collect, gather_labels
+from dlrun.kernels.lang import Live, kernel
+from dlrun.kernels.target import host_target
+
+SMALL = [accumulate, check_losses, copy, collect, gather_labels]
+
+
+@kernel
+def nothing(rows: Live) -> None:
+    """Do nothing: a kernel that no other process can import."""
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("DLRUN_CACHE", str(tmp_path))
+    monkeypatch.setattr(store, "_loaded", {})
+    return tmp_path / "kernels"
+
+
+def test_every_kernel_is_compiled_by_one_process(monkeypatch):
+    monkeypatch.setattr(compiling.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    shares = compiling._shares([*SMALL, nothing])
+    assert len(shares) == 2
+    assert all(shares)
+    assert sorted(k.name for share in shares for k in share) == sorted(k.name for k in [*SMALL, nothing])
+    assert nothing in shares[0], "what only this process can import, it compiles itself"
+
+
+def test_several_processes_fill_an_empty_store(empty, monkeypatch):
+    monkeypatch.setattr(compiling.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    heard = []
+    addresses = store.load_kernels([*SMALL, nothing], "float32", lambda *event: heard.append(event))
+    assert all(addresses.values())
+    assert len(list(empty.glob("*.o"))) == len(SMALL) + 1
+    assert {total for _, _, total in heard} == {len(SMALL) + 1}
+
+
+def test_a_damaged_file_is_compiled_anew(empty):
+    store.load_kernels([copy], "float32")
+    (path,) = empty.glob("*.o")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert not store.is_stored(copy, "float32")
+    store._loaded.clear()
+    store.load_kernels([copy], "float32")
+    assert store.is_stored(copy, "float32")
+
+
+def test_a_failing_process_costs_nothing_but_time(empty, monkeypatch):
+    monkeypatch.setattr(compiling.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(compiling.sys, "executable", "/bin/false")
+    assert all(store.load_kernels([*SMALL, nothing], "float32").values())
+
+
+def test_the_key_covers_what_a_kernel_reaches():
+    target = host_target("float32")
+    keys = {store.kernel_key(each, target) for each in SMALL}
+    assert len(keys) == len(SMALL)
+    assert store.kernel_key(copy, host_target("float64")) not in keys
+
+
+def test_a_warm_store_needs_no_numba(empty):
+    code = (
+        "import sys; from dlrun.kernels.store import load_kernels; from dlrun.kernels.elementwise import copy;"
+        "load_kernels([copy], 'float32'); sys.exit('numba' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1, "cold: compiled with Numba"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
