@@ -37,16 +37,27 @@ def run_of(path, precision):
     return Run(layers, config.loss, config.optimizer, pictures, targets, classes, precision, BATCH)
 
 
-def tolerance(run, precision):
-    """Batch normalisation magnifies rounding: in float32 PyTorch's own losses are up to 1e-2 from its float64 ones."""
-    normalised = any(layer.type == "batch_normalization" for layer in run.model.layers)
-    if normalised and precision == "float32":
-        return {"rtol": 5e-2, "atol": 1e-3}  # the latter of losses that begin at 2.3: some come close to zero
-    return {"rtol": TOLERANCE[precision]}
+def is_normalised(run):
+    return any(layer.type == "batch_normalization" for layer in run.model.layers)
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_fifty_steps(path, precision):
     run = run_of(path, precision)
-    np.testing.assert_allclose(run.train(STEPS), run.train_torch(STEPS)[0], **tolerance(run, precision))
+    if precision == "float32" and is_normalised(run):
+        as_near_as_torch(path, run)
+    else:
+        np.testing.assert_allclose(run.train(STEPS), run.train_torch(STEPS)[0], rtol=TOLERANCE[precision])
+
+
+def as_near_as_torch(path, run):
+    """Batch normalisation magnifies rounding: PyTorch's own float32 losses leave its float64 ones by up to 3e-3.
+
+    So a distance between two float32 runs says little; what counts is how far each is from the exact losses. Measured
+    over 50 steps: dlrun's is 2.1 (mnist_best), 0.8 (fashion_cnn) and 4.3 (cifar_best) times PyTorch's.
+    """
+    exact = run_of(path, "float64").train_torch(STEPS)[0]
+    ours = np.abs(np.subtract(run.train(STEPS), exact)).max()
+    theirs = np.abs(np.subtract(run.train_torch(STEPS)[0], exact)).max()
+    assert ours <= 10 * theirs
