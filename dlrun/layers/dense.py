@@ -164,10 +164,10 @@ def dense_backward_input(
     for panel in range(first_panel, last_panel):
         i = panel * tile_columns
         columns = min(tile_columns, features - i)
-        for j in range(columns):
-            row = shift(w, (i + j) * units)
-            for n in range(units):
-                scratch[n * tile_columns + j] = row[n]
+        here = shift(w, i * units)
+        for n in range(units):
+            for j in range(columns):
+                scratch[n * tile_columns + j] = here[j * units + n]
         for r in range(first_row, last_row, tile_rows):
             tile(
                 shift(dy, r * units), units, 1, 0, scratch, tile_columns, 0, zeros, 0,
