@@ -31,7 +31,7 @@ from dlrun.kernels.lang import (
 from dlrun.layers.base import Shape, expect_rank
 from dlrun.layers.variable import Variable
 from dlrun.layers.weighted import Weighted
-from dlrun.plan import ScratchSize
+from dlrun.plan import Argument, Buffer, ScratchSize
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -80,13 +80,7 @@ class Dense(Weighted):
         features, flops = emit.input_shapes[0][-1], self.flops(*emit.input_shapes) * emit.batch
         dx = emit.input_gradient()
         if dx is not None:
-            by_samples = 4 * features * self.units <= SAMPLE_SPLIT_BYTES
-            emit.call(
-                dense_backward_input, partition="samples" if by_samples else "split", flops=flops,
-                dy=emit.output_gradient, w=emit.variable("kernel"), dx=dx, zeros=emit.zeros(16),
-                scratch=ScratchSize(self.units * 16), by_samples=int(by_samples),
-                rows=emit.rows, features=features, units=self.units,
-            )  # fmt: skip
+            self._backward_input(emit, dx, flops)
         update = emit.update("kernel")
         if update is not None:
             emit.call(
@@ -102,7 +96,28 @@ class Dense(Weighted):
                 scratch=ScratchSize(64), rows=emit.rows, units=self.units,
             )  # fmt: skip
 
+    def _backward_input(self, emit: Emitter, dx: Buffer, flops: int) -> None:
+        """Emit the input's gradient: by samples, by features for few rows, or by panels of the weights."""
+        features = emit.input_shapes[0][-1]
+        by_samples = 4 * features * self.units <= SAMPLE_SPLIT_BYTES
+        buffers: dict[str, Argument] = {
+            "dy": emit.output_gradient, "w": emit.variable("kernel"), "dx": dx, "zeros": emit.zeros(16),
+            "rows": emit.rows, "features": features, "units": self.units,
+        }  # fmt: skip
+        if not by_samples and emit.batch <= FEW_ROWS:
+            scratch = ScratchSize((emit.batch + 16) * self.units + FEATURES * 16)
+            emit.call(dense_backward_input_of_few, partition="split", flops=flops, scratch=scratch, **buffers)
+        else:
+            emit.call(
+                dense_backward_input, partition="samples" if by_samples else "split", flops=flops,
+                scratch=ScratchSize(self.units * 16), by_samples=int(by_samples), **buffers,
+            )  # fmt: skip
 
+
+FEATURES = 48
+"""Features of the input gradient made at a time for few rows: their weights stay in L1 over the panels of rows."""
+FEW_ROWS = 128
+"""Up to so many rows, transposing the output's gradient costs less than transposing the weights."""
 DEPTH = 256
 """Products are summed in blocks of this many inputs, so that a block of both factors stays in L1; part of the bits."""
 
@@ -173,6 +188,41 @@ def dense_backward_input(
                 shift(dy, r * units), units, 1, 0, scratch, tile_columns, 0, zeros, 0,
                 shift(dx, r * features + i), features, units, 1, min(tile_rows, last_row - r), columns, real(NO_LIMIT),
             )  # fmt: skip
+
+
+@kernel
+def dense_backward_input_of_few(
+    dy: In, w: In, dx: Out, zeros: In, scratch: Scratch, rows: Live, features: Size, units: Size, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
+    """dx[r, i] = sum_n dy[r, n] w[i, n], for few rows: with dy transposed instead of the many weights; the same bits.
+
+    Shapes: dy (rows, units), w (features, units), dx (rows, features). Partition: blocks of features.
+    `scratch` holds dy by panels of rows, (panels, units, tile_columns), and a block of dx, (FEATURES, tile_columns).
+    """
+    panels = (rows + tile_columns - 1) // tile_columns
+    for r in range(rows):
+        panel = shift(scratch, (r // tile_columns) * units * tile_columns + r % tile_columns)
+        for n in range(units):
+            panel[n * tile_columns] = dy[r * units + n]
+    block = shift(scratch, panels * units * tile_columns)
+    blocks = (features + FEATURES - 1) // FEATURES
+    for b in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
+        first = b * FEATURES
+        count = min(FEATURES, features - first)
+        for p in range(panels):
+            columns = min(tile_columns, rows - p * tile_columns)
+            for i in range(0, count, tile_rows):
+                tile(
+                    shift(w, (first + i) * units), units, 1, 0,
+                    shift(scratch, p * units * tile_columns), tile_columns, 0, zeros, 0,
+                    shift(block, i * tile_columns), tile_columns, units, 1,
+                    min(tile_rows, count - i), columns, real(NO_LIMIT),
+                )  # fmt: skip
+            for c in range(columns):
+                out = shift(dx, (p * tile_columns + c) * features + first)
+                for i in range(count):
+                    out[i] = block[i * tile_columns + c]
 
 
 @kernel

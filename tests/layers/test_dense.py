@@ -27,7 +27,7 @@ def test_forward_is_the_plain_loop(rows, features, units):
     np.testing.assert_allclose(result.outputs, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("rows", "features", "units"), [(1, 1, 1), (3, 7, 5), (5, 14, 19)])
+@pytest.mark.parametrize(("rows", "features", "units"), [(1, 1, 1), (3, 7, 5), (5, 14, 19), (3, 900, 80)])
 def test_gradients_are_central_differences(rows, features, units):
     x = np.random.default_rng(2).standard_normal((rows, features))
     check_gradients(Network([Dense(units=units, activation="relu"), Dense(units=3)], x))
@@ -41,3 +41,10 @@ def test_bits_do_not_depend_on_threads():
 def test_a_batch_equals_its_samples():
     x = np.random.default_rng(4).standard_normal((5, 600))
     batch_equals_samples([Dense(units=140, activation="relu"), Dense(units=7)], x)
+
+
+def test_few_rows_have_the_bits_of_many():
+    x = np.random.default_rng(5).standard_normal((11, 700))
+    layers = [Dense(units=150), Dense(units=4)]
+    few, many = (Network(layers, x, "float32", 2, batch=batch).run() for batch in (11, 200))
+    assert np.array_equal(few.input_gradients["x"], many.input_gradients["x"])
