@@ -7,7 +7,6 @@ or can't write the store, costs time and nothing else: what is missing in the en
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 
 from dlrun.kernels.lang import Kernel, Precision
+from dlrun.kernels.target import available_cores
 
 WORTH_A_PROCESS = 3
 """Kernels that make another process worth its start, about a second."""
@@ -75,14 +75,14 @@ def _shares(kernels: Sequence[Kernel]) -> list[list[Kernel]]:
     """Return each process's kernels, this one's first: the largest first, each to where least is to be done."""
     from dlrun.kernels.store import source_size
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = max(1, min(cores, len(kernels) // WORTH_A_PROCESS))
+    count = max(1, min(available_cores(), len(kernels) // WORTH_A_PROCESS))
     shares: list[list[Kernel]] = [[] for _ in range(count)]
-    sizes = [0] * count
-    for kernel in sorted(kernels, key=source_size, reverse=True):
-        place = sizes.index(min(sizes)) if _is_importable(kernel) else 0
+    loads = [0] * count
+    sizes = {kernel: source_size(kernel) for kernel in kernels}
+    for kernel in sorted(kernels, key=lambda each: sizes[each], reverse=True):
+        place = loads.index(min(loads)) if _is_importable(kernel) else 0
         shares[place].append(kernel)
-        sizes[place] += source_size(kernel)
+        loads[place] += sizes[kernel]
     return shares
 
 

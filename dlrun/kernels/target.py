@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,11 @@ class Target:
     def lanes(self) -> int:
         """How many reals a vector register holds."""
         return self.vector_bytes // (4 if self.precision == "float32" else 8)
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

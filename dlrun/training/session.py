@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -22,6 +21,7 @@ from dlrun.data.random import generator
 from dlrun.data.signature import Signature
 from dlrun.errors import DataError, Path
 from dlrun.executor.executor import Array, Executor
+from dlrun.kernels.target import available_cores
 from dlrun.layers.base import Layer
 from dlrun.metrics import Tracker
 from dlrun.plan import Plan
@@ -42,9 +42,8 @@ def choose_threads(threads: int | str, graph: Graph, batch: int) -> int:
     """
     if isinstance(threads, int):
         return threads
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     work = batch * sum(node.layer.flops(*node.input_shapes) for node in graph.nodes.values())
-    return max(1, min(cores, work // WORK_OF_A_THREAD))
+    return max(1, min(available_cores(), work // WORK_OF_A_THREAD))
 
 
 def make_model(config: RunConfig, paths: Sequence[Path], signature: Signature) -> Model:
