@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf, prod
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,11 @@ def check_arguments(kernel: Kernel, arguments: dict[str, Argument]) -> None:
             raise TypeError(f"call of {kernel.name}: {name} is {kind.dtype}, the buffer {value.name} {value.dtype}")
 
 
+def mask_name(node: Node) -> str:
+    """Return the name of the buffer with the mask that a node makes."""
+    return f"{node.name}/mask"
+
+
 class Emitter:
     """One node's view of the builder: its inputs, output, variables, gradients."""
 
@@ -116,6 +121,7 @@ class Emitter:
         output_gradient: Buffer | None = None,
         input_gradient: Callable[[int], Buffer | None] = lambda index: None,
         update: Callable[[str], Update | None] = lambda variable: None,
+        masks: Sequence[Buffer | None] = (),
     ) -> None:
         self.builder = builder
         self.node = node
@@ -125,6 +131,7 @@ class Emitter:
         self._output_gradient = output_gradient
         self._input_gradient = input_gradient
         self._update = update
+        self._masks = masks
         self.input_shapes = node.input_shapes
         self.output_shape = node.output_shape
         self.call = builder.call
@@ -136,6 +143,20 @@ class Emitter:
     def input(self) -> Buffer:
         """The first input: (rows, *input_shapes[0])."""
         return self.inputs[0]
+
+    @property
+    def mask(self) -> Buffer | None:
+        """The mask of the first input, (rows, time): 1 at a real position, 0 at padding; None where all are real."""
+        return self.mask_of(0)
+
+    def mask_of(self, index: int) -> Buffer | None:
+        """Return the mask of an input, (rows, time), or None where all its positions are real."""
+        return self._masks[index] if index < len(self._masks) else None
+
+    @property
+    def new_mask(self) -> Buffer:
+        """The output's mask, (rows, time), for layers whose `mask_rule` is "make": written in the forward pass."""
+        return self.builder.rows_buffer(mask_name(self.node), self.output_shape[0])
 
     @property
     def floor(self) -> float:
@@ -195,7 +216,8 @@ class LossEmitter(OutputEmitter):
     """What a loss emits into: the network's output, the targets, and where results go.
 
     `losses` gets each sample's loss (rows), `gradient` that of the mean loss with respect to `output`, or is None.
-    `weights` are the sample weights (rows). `feature` says what the target is.
+    `weights` are the sample weights (rows). `feature` says what the target is. `mask` is that of the output,
+    (rows, time), 1 at a real position and 0 at padding, or None where all are real.
     """
 
     def __init__(
@@ -206,8 +228,10 @@ class LossEmitter(OutputEmitter):
         target: Buffer,
         feature: Feature,
         gradient: Buffer | None,
+        mask: Buffer | None = None,
     ) -> None:
         super().__init__(builder, output, shape)
+        self.mask = mask
         self.target, self.feature, self.gradient = target, feature, gradient
         self.losses = builder.rows_buffer("losses", 1)
         self.weights = builder.plan.buffers["sample_weights"]

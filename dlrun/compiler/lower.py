@@ -8,7 +8,7 @@ from math import prod
 
 from dlrun.compiler.augment_calls import emit_augmentations
 from dlrun.compiler.data_calls import emit_inputs, emit_targets, emit_weights
-from dlrun.compiler.emitter import Builder, Emitter, LossEmitter, OutputEmitter
+from dlrun.compiler.emitter import Builder, Emitter, LossEmitter, OutputEmitter, mask_name
 from dlrun.compiler.graph import Graph, Node
 from dlrun.compiler.penalties import emit_penalties
 from dlrun.compiler.updates import UpdateRule
@@ -60,6 +60,7 @@ class Lowering:
         self.builder = Builder(self.plan, seed)
         self.values: dict[str, Buffer] = {}
         self.gradients: dict[str, Buffer] = {}
+        self.masks: dict[str, Buffer | None] = {}
         self.wanted = self._nodes_that_need_gradients()
 
     def run(self) -> Plan:
@@ -94,7 +95,25 @@ class Lowering:
             inputs = [self.values[name] for name in node.inputs]
             output = self.values[node.name] = self._output_of(node)
             if not (self._is_alias(node) or node.forward_elsewhere):
-                node.layer.forward(Emitter(self.builder, node, self.goal.training, inputs, output))
+                masks = self._masks_of_inputs(node)
+                node.layer.forward(Emitter(self.builder, node, self.goal.training, inputs, output, masks=masks))
+            self.masks[node.name] = self._mask_of(node)
+
+    def _masks_of_inputs(self, node: Node) -> list[Buffer | None]:
+        return [self.masks.get(name) for name in node.inputs]
+
+    def _mask_of(self, node: Node) -> Buffer | None:
+        """Return the mask of a node's output, once its forward pass is emitted."""
+        masks = self._masks_of_inputs(node)
+        match node.layer.mask_rule:
+            case "drop":
+                return None
+            case "pass":
+                return masks[0]
+            case "merge":
+                return next((mask for mask in masks if mask is not None), None)
+            case "make":
+                return self.plan.buffers.get(mask_name(node))
 
     def _is_alias(self, node: Node) -> bool:
         return node.layer.is_alias_when(self.goal.training)
@@ -124,7 +143,7 @@ class Lowering:
         self.loss.lower(
             LossEmitter(
                 self.builder, self.values[output.name], output.output_shape, next(iter(targets.values())),
-                self.signature.target, gradient,
+                self.signature.target, gradient, self.masks[output.name],
             )
         )  # fmt: skip
         if self.goal.gradients:
@@ -214,4 +233,5 @@ class Lowering:
                 return None
             return self.updates.update_of(self.builder, node, found)
 
-        return Emitter(self.builder, node, self.goal.training, inputs, output, gradient, targets.get, update)
+        masks = self._masks_of_inputs(node)
+        return Emitter(self.builder, node, self.goal.training, inputs, output, gradient, targets.get, update, masks)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import create_model
 
 from dlrun.activations import ACTIVATIONS, Activation
-from dlrun.layers.base import Layer, Shape
+from dlrun.layers.base import Layer, MaskRule, Shape
 from dlrun.registry import ChosenBy
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 class FunctionLayer(Layer):
     """A layer that applies an activation function."""
+
+    mask_rule: ClassVar[MaskRule] = "pass"
 
     @property
     def function(self) -> Activation:

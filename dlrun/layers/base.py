@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dlrun.errors import ShapeError
 from dlrun.layers.variable import Variable
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 """The shape of one sample: the batch is left out."""
+MaskRule = Literal["drop", "pass", "merge", "make"]
+"""What a layer's output has for a mask, which tells a sequence's real positions from padding.
+
+drop   none
+pass   that of the first input
+merge  that of the first input that has one
+make   its own: the layer writes `emit.new_mask`, or leaves it unwritten and has none
+"""
 
 
 class Layer(Component):
@@ -40,6 +48,8 @@ class Layer(Component):
     """Whether the output is the input's numbers in another shape: no kernel is called."""
     is_in_place: ClassVar[bool] = False
     """Whether the output may overwrite the input, and the input's gradient the output's, element by element."""
+    mask_rule: ClassVar[MaskRule] = "drop"
+    """What mask the output has: only a layer that keeps the order of time can pass one on."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the output. Raises ShapeError where the layer can't take these inputs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ from dlrun.kernels.lang import (
     tile_columns,
     tile_rows,
 )
-from dlrun.layers.base import Shape, expect_rank
+from dlrun.layers.base import MaskRule, Shape, expect_rank
 from dlrun.layers.variable import Variable
 from dlrun.layers.weighted import Weighted
 from dlrun.plan import Argument, Buffer, ScratchSize
@@ -49,6 +49,8 @@ class Dense(Weighted):
     type: Literal["dense"] = "dense"
     units: int = Field(gt=0)
     """The number of output features."""
+
+    mask_rule: ClassVar[MaskRule] = "pass"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return (units,)."""

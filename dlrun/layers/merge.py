@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlrun.errors import ShapeError
-from dlrun.layers.base import Layer, Shape, shape_text
+from dlrun.layers.base import Layer, MaskRule, Shape, shape_text
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -17,6 +17,7 @@ class Merge(Layer):
 
     number_of_inputs: ClassVar[tuple[int, int | None]] = (2, None)
     reads_output: ClassVar[bool] = False
+    mask_rule: ClassVar[MaskRule] = "merge"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the inputs' shape. Raises ShapeError where they differ."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from dlrun.layers.base import Layer, Shape
+from dlrun.layers.base import Layer, MaskRule, Shape
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -18,6 +18,8 @@ class Noise(Layer):
 
     seed: int | None = Field(default=None, ge=0)
     """What the random numbers are drawn from; the run's seed and the layer's name when left out."""
+
+    mask_rule: ClassVar[MaskRule] = "pass"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the input's shape."""

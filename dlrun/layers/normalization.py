@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from dlrun.initializers import INITIALIZERS, Initializer, Ones, Zeros
-from dlrun.layers.base import Layer, Shape
+from dlrun.layers.base import Layer, MaskRule, Shape
 from dlrun.layers.variable import Variable
 from dlrun.registry import ChosenBy
 from dlrun.regularizers import REGULARIZERS, Regularizer
@@ -36,6 +36,7 @@ class Normalization(Layer):
     """A penalty on gamma."""
 
     reads_output: ClassVar[bool] = False
+    mask_rule: ClassVar[MaskRule] = "pass"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the input's shape."""
