@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.executor.profile_loop import run_steps_timed
 from dlrun.executor.run_loop import ALONE, BARRIER, CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
 from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.kernels.store import load_kernels
@@ -87,11 +88,14 @@ class Executor:
         raw = self.arenas[buffer.region][buffer.offset : buffer.offset + buffer.bytes(self.plan.precision)]
         return raw.view(dtype)
 
-    def run(self, table: Array, scalars: Array, poll: Callable[[int], None] | None = None) -> Outcome:
+    def run(
+        self, table: Array, scalars: Array, poll: Callable[[int], None] | None = None, stamps: Array | None = None
+    ) -> Outcome:
         """Run a step for each row of `table` (steps, live values) with that row of `scalars` (steps, k).
 
         `poll(steps done)` is called now and then while the threads work; an exception it raises (KeyboardInterrupt
-        among them) stops the run at the step's end and is raised again then.
+        among them) stops the run at the step's end and is raised again then. `stamps` (int64) gets the times of what
+        each thread does, as `run_steps_timed` writes them; without it they are not taken.
         """
         table = np.ascontiguousarray(table, np.int64)
         scalars = np.ascontiguousarray(scalars, np.float64)
@@ -100,22 +104,24 @@ class Executor:
         assert scalars.shape[1] <= SCALARS
         self._control[STOP // 8] = self._control[DONE // 8] = 0
         self._control[2:] = 0
+        loop, more = (run_steps, {}) if stamps is None else (run_steps_timed, {"stamps": stamps.ctypes.data})
         block = self._block_of(
-            run_steps,
+            loop,
             program=self._program.ctypes.data, calls=len(self.plan.calls), table=table.ctypes.data, steps=len(table),
             live=self._live.ctypes.data, words=table.shape[1], scalar_table=scalars.ctypes.data,
             scalars=self._scalars.ctypes.data, scalar_count=scalars.shape[1], control=self._control.ctypes.data,
+            **more,
         )  # fmt: skip
         self._blocks.pop()  # of this run alone: the next one makes its own
-        statuses = self._run_threads(block, poll)
+        statuses = self._run_threads(loop, block, poll)
         return Outcome(int(self._control[DONE // 8]), statuses[0])
 
     def stop(self) -> None:
         """Ask the running steps to end at the current step's end."""
         self._control[STOP // 8] = 1
 
-    def _run_threads(self, block: Array, poll: Callable[[int], None] | None) -> list[int]:
-        function = ENTRY(self.addresses[run_steps])
+    def _run_threads(self, loop: Kernel, block: Array, poll: Callable[[int], None] | None) -> list[int]:
+        function = ENTRY(load_kernels([loop], self.plan.precision)[loop])
         statuses = [0] * self.threads
 
         def work(thread: int) -> None:

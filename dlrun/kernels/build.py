@@ -24,7 +24,7 @@ FASTMATH = {"contract", "nsz"}
 def resolve_primitive(primitive: Primitive, target: Target) -> Any:
     """Return what Numba shall see under a primitive's name."""
     module, name = primitive.where.split(":")
-    return getattr(importlib.import_module(module), name)(target)
+    return getattr(importlib.import_module(module), name)(target if primitive.by_lanes else target.of_any_width)
 
 
 def specialise(function: Callable[..., Any], target: Target) -> Any:

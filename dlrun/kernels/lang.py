@@ -155,11 +155,13 @@ class Kernel(Function):
 class Primitive:
     """Something that Numba source can't say: an intrinsic, a type or a constant of the compilation target.
 
-    `where` is "module:function"; that function is called with the Target and returns what Numba shall see.
+    `where` is "module:function"; that function is called with the Target and returns what Numba shall see. Unless
+    it goes `by_lanes`, it sees a Target without a vector width, and its kernels are compiled once for all widths.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, by_lanes: bool = False) -> None:
         self.where = where
+        self.by_lanes = by_lanes
 
     def __call__(self, *arguments: Any) -> Any:
         """Exist for type checkers: primitives run inside kernels only."""
@@ -179,7 +181,7 @@ def helper(function: Callable[..., Any]) -> Helper:
 _INTRINSICS = "dlrun.kernels.intrinsics"
 real: Any = Primitive(f"{_INTRINSICS}:real")
 """real(x): x as the run's real type."""
-lanes: Any = Primitive(f"{_INTRINSICS}:lanes")
+lanes: Any = Primitive(f"{_INTRINSICS}:lanes", by_lanes=True)
 """How many reals one vector register holds."""
 shift = Primitive(f"{_INTRINSICS}:shift")
 """shift(p, n): the pointer n elements after p."""
@@ -201,10 +203,11 @@ atomic_load = Primitive(f"{_INTRINSICS}:atomic_load")
 atomic_store = Primitive(f"{_INTRINSICS}:atomic_store")
 spin_pause = Primitive(f"{_INTRINSICS}:spin_pause")
 flush_denormals = Primitive(f"{_INTRINSICS}:flush_denormals")
-tile = Primitive("dlrun.kernels.tile:tile")
+tile = Primitive("dlrun.kernels.tile:tile", by_lanes=True)
 """The register tile of every matrix product: see dlrun.kernels.tile."""
-tile_rows: Any = Primitive("dlrun.kernels.tile:tile_rows")
-tile_columns: Any = Primitive("dlrun.kernels.tile:tile_columns")
+tile_rows: Any = Primitive("dlrun.kernels.tile:tile_rows", by_lanes=True)
+tile_columns: Any = Primitive("dlrun.kernels.tile:tile_columns", by_lanes=True)
+"""The most columns of a tile; at most `MOST_COLUMNS` of `dlrun.kernels.target`, for which memory is sized."""
 
 
 @helper

@@ -2,9 +2,9 @@
 
 A kernel's object code is stored under a key that covers everything it depends on: the bytecode and constants of the
 kernel and of every helper it reaches, the source files of the primitives, the versions of Python, Numba and LLVM, the
-CPU and its features, the real type and the vector width. So a change in a file that a kernel merely imports is seen,
-and an edit of a comment or of another kernel recompiles nothing. Loading needs LLVM's linker alone (3 ms); Numba is
-imported only when something has to be compiled.
+CPU and its features, the real type and, where tiles are used, the vector width. So a change in a file that a kernel
+merely imports is seen, and an edit of a comment or of another kernel recompiles nothing. Loading needs LLVM's linker
+alone (3 ms); Numba is imported only when something has to be compiled.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def kernel_key(kernel: Kernel, target: Target) -> str:
     digest = hashlib.sha256(_environment_key(target).encode())
     digest.update(repr([(name, kind) for name, kind in kernel.parameters.items()]).encode())
     for item in _closure(kernel):
-        digest.update(_primitive_key(item) if isinstance(item, Primitive) else _function_key(item))
+        digest.update(_primitive_key(item, target) if isinstance(item, Primitive) else _function_key(item))
     return digest.hexdigest()
 
 
@@ -166,7 +166,7 @@ def names_in(code: types.CodeType) -> set[str]:
 def _environment_key(target: Target) -> str:
     versions = [importlib.metadata.version(name) for name in ("numba", "llvmlite", "numpy")]
     build = _source("dlrun.kernels.build") + _source("dlrun.kernels.lang")
-    return repr((sys.version, versions, host_cpu(), target, hashlib.sha256(build).hexdigest()))
+    return repr((sys.version, versions, host_cpu(), target.of_any_width, hashlib.sha256(build).hexdigest()))
 
 
 @cache
@@ -177,8 +177,9 @@ def _source(module: str) -> bytes:
     return Path(specification.origin).read_bytes()
 
 
-def _primitive_key(primitive: Primitive) -> bytes:
-    return primitive.where.encode() + hashlib.sha256(_source(primitive.where.split(":")[0])).digest()
+def _primitive_key(primitive: Primitive, target: Target) -> bytes:
+    name = repr((primitive.where, target.vector_bytes if primitive.by_lanes else None))
+    return name.encode() + hashlib.sha256(_source(primitive.where.split(":")[0])).digest()
 
 
 def _function_key(item: Function) -> bytes:

@@ -7,12 +7,20 @@ import platform
 from dataclasses import dataclass
 from functools import cache
 
+from dlrun.errors import UsageError
 from dlrun.kernels.lang import Precision
+
+VARIABLE = "DLRUN_LANES"
+"""The environment variable that forces a number of float32 lanes, whatever the host has."""
+LANES = 1, 4, 8, 16
+MOST_COLUMNS = 32
+"""The most columns of a tile, on any machine: two vectors of AVX-512. Scratch and panels are sized for it, so that
+plans are the same everywhere."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A real type and a vector width in bytes (32 on AVX2, 64 on AVX-512, 16 on NEON and elsewhere)."""
+    """A real type and a vector width in bytes (64 on AVX-512, 32 on AVX2, 16 on NEON and elsewhere)."""
 
     precision: Precision
     vector_bytes: int
@@ -21,7 +29,17 @@ class Target:
     @property
     def lanes(self) -> int:
         """How many reals a vector register holds."""
-        return self.vector_bytes // (4 if self.precision == "float32" else 8)
+        return max(1, self.vector_bytes // (4 if self.precision == "float32" else 8))
+
+    @property
+    def registers(self) -> int:
+        """How many vector registers there are."""
+        return 32 if self.vector_bytes == 64 or not self.x86 else 16
+
+    @property
+    def of_any_width(self) -> Target:
+        """The target as primitives see it that don't depend on vectors: their kernels are the same for all widths."""
+        return Target(self.precision, 0, self.x86)
 
 
 def available_cores() -> int:
@@ -39,8 +57,21 @@ def host_cpu() -> tuple[str, str]:
 
 @cache
 def host_target(precision: Precision) -> Target:
-    """Return the target for this machine."""
-    _, features = host_cpu()
-    x86 = platform.machine().lower() in ("x86_64", "amd64")
-    wide = "+avx2" in features or "+avx512f" in features
-    return Target(precision, 32 if wide else 16, x86)
+    """Return the target for this machine, or the one that DLRUN_LANES asks for. Raises UsageError if it's no number.
+
+    LLVM makes two registers of a vector that is too wide for the machine, so that each width runs everywhere.
+    """
+    return Target(precision, _vector_bytes(), platform.machine().lower() in ("x86_64", "amd64"))
+
+
+def _vector_bytes() -> int:
+    forced = os.environ.get(VARIABLE)
+    if forced is None:
+        _, features = host_cpu()
+        return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
+    if forced not in map(str, LANES):
+        allowed = ", ".join(map(str, LANES))
+        raise UsageError(
+            f"{VARIABLE} is {forced!r}, which is no number of lanes", f"set it to one of {allowed}, or unset it"
+        )
+    return 4 * int(forced)

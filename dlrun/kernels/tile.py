@@ -34,6 +34,7 @@ from dlrun.kernels.target import Target
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 ROWS, VECTORS = 6, 2
+"""The shape for 16 registers: 6 x 2 sums, 2 columns and 1 broadcast fill 15. With 32 there are twice as many rows."""
 ARGUMENTS = (
     "a", "a_row", "a_k", "a_outer", "b", "b_k", "b_outer", "initial", "initial_row", "c", "c_row", "n_k", "n_outer",
     "rows", "columns", "floor",
@@ -41,8 +42,8 @@ ARGUMENTS = (
 
 
 def tile_rows(target: Target) -> int:
-    """Return the rows of a full tile: 6 x 2 sums, 2 columns and 1 broadcast fill 15 of 16 AVX2 registers."""
-    return ROWS
+    """Return the rows of a full tile."""
+    return 2 * ROWS if target.registers == 32 else ROWS
 
 
 def tile_columns(target: Target) -> int:
@@ -244,8 +245,9 @@ def _tile(target: Target, rows: int, vectors: int) -> Any:
 @cache
 def tile(target: Target) -> Any:
     """Return tile(...) over pointers, with the arguments of ARGUMENTS: picks the smallest shape that holds the tile."""
-    full, narrow, short = _tile(target, ROWS, 2), _tile(target, ROWS, 1), _tile(target, 2, 2)
-    lanes = target.lanes
+    rows_of_full, lanes = tile_rows(target), target.lanes
+    full, half, short = (_tile(target, count, VECTORS) for count in (rows_of_full, ROWS, 2))
+    narrow = _tile(target, rows_of_full, 1)
 
     @njit(_nrt=False, error_model="numpy")
     def call(  # type: ignore[no-untyped-def]
@@ -258,6 +260,11 @@ def tile(target: Target) -> Any:
             )  # fmt: skip
         elif rows <= 2:
             short(
+                a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
+                rows, columns, floor,
+            )  # fmt: skip
+        elif rows <= ROWS:
+            half(
                 a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
                 rows, columns, floor,
             )  # fmt: skip

@@ -13,11 +13,12 @@ from dlrun.kernels.convolution_pool import (
     conv_pool_backward_weights,
     conv_pool_forward,
 )
+from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.layers import convolution
 from dlrun.layers.base import Layer, Shape
 from dlrun.layers.chunks import emit_combination
 from dlrun.layers.convolution import Convolution, bias_of, constants_of, packed_weights
-from dlrun.layers.geometry import PANEL, Geometry
+from dlrun.layers.geometry import Geometry
 from dlrun.layers.pool import Pool
 from dlrun.plan import CHUNKS, ScratchSize
 
@@ -90,7 +91,7 @@ class ConvPool(Layer):
         bias_partials = emit.shared("bias_partials", CHUNKS * geometry.filters)
         emit.call(
             conv_pool_backward_weights, partition="chunks", x=emit.input, dy=emit.output_gradient, partials=partials,
-            bias_partials=bias_partials, zeros=emit.zeros(PANEL),
+            bias_partials=bias_partials, zeros=emit.zeros(MOST_COLUMNS),
             scratch=ScratchSize(geometry.padded_size + prod(pool.image)), **common,
         )  # fmt: skip
         emit_combination(emit, partials, geometry.weights, kernel)

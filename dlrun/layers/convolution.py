@@ -16,9 +16,10 @@ from dlrun.kernels.convolution_weights import (
     conv_pad,
 )
 from dlrun.kernels.depthwise import depthwise_backward_input, depthwise_backward_weights, depthwise_forward
+from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.layers.base import Shape
 from dlrun.layers.chunks import emit_combination
-from dlrun.layers.geometry import PANEL, Geometry
+from dlrun.layers.geometry import Geometry
 from dlrun.layers.variable import Variable
 from dlrun.layers.weighted import Weighted
 from dlrun.plan import CHUNKS, Buffer, ScratchSize, Update
@@ -169,10 +170,10 @@ def emit_weight_gradient(emit: Emitter, geometry: Geometry, x: Buffer, dy: Buffe
             padded = emit.saved("padded", geometry.padded_size)
             emit.call(conv_pad, x=x, padded=padded, geometry=common["geometry"], rows=emit.rows)
             x = padded
-        scratch = ScratchSize(SLICE * geometry.filters + PANEL)
+        scratch = ScratchSize(SLICE * geometry.filters + MOST_COLUMNS)
         emit.call(
-            conv_backward_weights_sliced, partition="split", x=x, dw=update, zeros=emit.zeros(PANEL), scratch=scratch,
-            **common,
+            conv_backward_weights_sliced, partition="split", x=x, dw=update, zeros=emit.zeros(MOST_COLUMNS),
+            scratch=scratch, **common,
         )  # fmt: skip
         return
     partials = emit.shared("partials", CHUNKS * geometry.weights)
@@ -180,7 +181,9 @@ def emit_weight_gradient(emit: Emitter, geometry: Geometry, x: Buffer, dy: Buffe
     if geometry.is_depthwise:
         emit.call(depthwise_backward_weights, **common)
     else:
-        emit.call(conv_backward_weights, zeros=emit.zeros(PANEL), scratch=ScratchSize(geometry.padded_size), **common)
+        emit.call(
+            conv_backward_weights, zeros=emit.zeros(MOST_COLUMNS), scratch=ScratchSize(geometry.padded_size), **common
+        )
     emit_combination(emit, partials, geometry.weights, update)
 
 

@@ -28,6 +28,7 @@ from dlrun.kernels.lang import (
     tile_columns,
     tile_rows,
 )
+from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.layers.base import MaskRule, Shape, expect_rank
 from dlrun.layers.variable import Variable
 from dlrun.layers.weighted import Weighted
@@ -87,8 +88,8 @@ class Dense(Weighted):
         if update is not None:
             emit.call(
                 dense_backward_weights, partition="split", flops=flops,
-                x=emit.input, dy=emit.output_gradient, dw=update, zeros=emit.zeros(16),
-                scratch=ScratchSize(ROWS_OF_WEIGHTS * self.units + 32),
+                x=emit.input, dy=emit.output_gradient, dw=update, zeros=emit.zeros(MOST_COLUMNS),
+                scratch=ScratchSize(ROWS_OF_WEIGHTS * self.units),
                 rows=emit.rows, features=features, units=self.units,
             )  # fmt: skip
         update = emit.update("bias") if self.use_bias else None
@@ -103,16 +104,16 @@ class Dense(Weighted):
         features = emit.input_shapes[0][-1]
         by_samples = 4 * features * self.units <= SAMPLE_SPLIT_BYTES
         buffers: dict[str, Argument] = {
-            "dy": emit.output_gradient, "w": emit.variable("kernel"), "dx": dx, "zeros": emit.zeros(16),
+            "dy": emit.output_gradient, "w": emit.variable("kernel"), "dx": dx, "zeros": emit.zeros(MOST_COLUMNS),
             "rows": emit.rows, "features": features, "units": self.units,
         }  # fmt: skip
         if not by_samples and emit.batch <= FEW_ROWS:
-            scratch = ScratchSize((emit.batch + 16) * self.units + FEATURES * 16)
+            scratch = ScratchSize((emit.batch + MOST_COLUMNS) * self.units + FEATURES * MOST_COLUMNS)
             emit.call(dense_backward_input_of_few, partition="split", flops=flops, scratch=scratch, **buffers)
         else:
             emit.call(
                 dense_backward_input, partition="samples" if by_samples else "split", flops=flops,
-                scratch=ScratchSize(self.units * 16), by_samples=int(by_samples), **buffers,
+                scratch=ScratchSize(self.units * MOST_COLUMNS), by_samples=int(by_samples), **buffers,
             )  # fmt: skip
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.layers.windows import Window
-
-PANEL = 16
-"""The most columns of a tile, on any machine: packed weights come in panels of so many."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Geometry:
 
 
 def _whole_panels(columns: int) -> int:
-    return -(-columns // PANEL) * PANEL
+    return -(-columns // MOST_COLUMNS) * MOST_COLUMNS
 
 
 def _taps_of_phase(axis: Window) -> int:

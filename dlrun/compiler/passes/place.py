@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.plan import Buffer, Plan, effects
 
 ALIGNMENT = 128
-SLACK = 128
-"""Bytes after an arena's end that a tile may read (and ignore)."""
+SLACK = 4 * MOST_COLUMNS
+"""Bytes after an arena's end that a tile may read (and ignore): as many columns of either precision as it has."""
 REUSE_FROM = 16 * 1024 * 1024
 """Below this total, sharing saves nothing worth a barrier."""
 
