@@ -76,7 +76,8 @@ def build_graph(layers: Sequence[Layer], paths: Sequence[Path], signature: Signa
             broken.add(name)
             continue
         try:
-            aliases[name] = _add_layer(graph, layer, name, inputs, path)
+            known = layer.for_data(*(signature.inputs.get(source) for source in inputs))
+            aliases[name] = _add_layer(graph, known, name, inputs, path)
         except ShapeError as error:
             broken.add(name)
             place = (*path, error.field) if error.field else path
@@ -92,16 +93,12 @@ def node_names(layers: Sequence[Layer]) -> list[str]:
 
 
 def _add_layer(graph: Graph, layer: Layer, name: str, inputs: tuple[str, ...], path: Path) -> str:
-    """Add a layer's node, and one for the activation it names; return the name of the last."""
-    for source in inputs:
-        if source not in graph.nodes and source not in graph.inputs:
-            known = ", ".join([*graph.inputs, *graph.nodes])
-            raise ShapeError(f"no layer or data input named {source!r} comes before it", "inputs", f"one of: {known}")
-    least, most = layer.number_of_inputs
-    if len(inputs) < least or (most is not None and len(inputs) > most):
-        wanted = f"{least} input{'s' * (least != 1)}" if least == most else f"{least} or more inputs"
-        raise ShapeError(f"{layer.type} takes {wanted}, got {len(inputs)}", "inputs" if layer.inputs else None)
+    """Add a layer's node, and one for the activation it names; or those of its parts. Return the name of the last."""
+    _check_inputs(graph, layer, inputs)
     shapes = tuple(graph.shape_of(source) for source in inputs)
+    parts = layer.parts(*shapes)
+    if parts:
+        return _add_parts(graph, layer, parts, name, inputs, path)
     output = layer.output_shape(*shapes)
     if any(extent < 1 for extent in output):
         raise ShapeError(f"nothing is left of the input {shapes[0]}: the output would have shape {output}")
@@ -112,6 +109,46 @@ def _add_layer(graph: Graph, layer: Layer, name: str, inputs: tuple[str, ...], p
     activated = f"{name}/{follower.name}"
     graph.nodes[activated] = Node(activated, follower, (name,), (output,), follower.output_shape(output), path)
     return activated
+
+
+def _check_inputs(graph: Graph, layer: Layer, inputs: tuple[str, ...]) -> None:
+    """Raise ShapeError unless the inputs exist and are as many as the layer takes."""
+    for source in inputs:
+        if source not in graph.nodes and source not in graph.inputs:
+            known = ", ".join([*graph.inputs, *graph.nodes])
+            raise ShapeError(f"no layer or data input named {source!r} comes before it", "inputs", f"one of: {known}")
+    least, most = layer.number_of_inputs
+    if len(inputs) < least or (most is not None and len(inputs) > most):
+        raise ShapeError(f"{layer.type} takes {_numbers(least, most)}, got {len(inputs)}", _inputs_field(layer))
+
+
+def _numbers(least: int, most: int | None) -> str:
+    if least == most:
+        return f"{least} input{'s' * (least != 1)}"
+    return f"{least} or more inputs" if most is None else f"{least} to {most} inputs"
+
+
+def _inputs_field(layer: Layer) -> str | None:
+    return "inputs" if layer.inputs else None
+
+
+def _add_parts(
+    graph: Graph, block: Layer, parts: Sequence[Layer], name: str, inputs: tuple[str, ...], path: Path
+) -> str:
+    """Add the nodes of a block's parts, named BLOCK/PART; a part's problem is told as the block's."""
+    scope = dict(zip(block.input_names, inputs, strict=False))
+    previous = inputs[0]
+    for part in parts:
+        assert part.name is not None
+        sources = (previous,) if part.inputs is None else tuple(scope[source] for source in part.inputs)
+        if not block.trainable:
+            part = part.model_copy(update={"trainable": False})
+        try:
+            previous = scope[str(part.name)] = _add_layer(graph, part, f"{name}/{part.name}", sources, path)
+        except ShapeError as error:
+            field = error.field if error.field in type(block).model_fields else None
+            raise ShapeError(f"in its part {part.name!r}: {error.message}", field, error.help) from error
+    return previous
 
 
 def parameter_count(graph: Graph) -> Mapping[str, int]:

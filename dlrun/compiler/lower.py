@@ -172,7 +172,7 @@ class Lowering:
         wanted = set(self.graph.inputs) if self.goal.input_gradients else set()
         for node in self.graph.nodes.values():
             trains = node.layer.trainable and any(variable.trainable for variable in node.variables)
-            if trains or wanted.intersection(node.inputs):
+            if trains or (node.layer.passes_gradient and wanted.intersection(node.inputs)):
                 wanted.add(node.name)
         return wanted
 
@@ -197,7 +197,7 @@ class Lowering:
         shared: list[tuple[Buffer, Buffer, int]] = []
         targets: dict[int, Buffer | None] = {}
         for index, name in enumerate(node.inputs):
-            if name not in self.wanted:
+            if name not in self.wanted or not node.layer.passes_gradient:
                 targets[index] = None
             elif name in self.gradients:
                 part = self.builder.rows_buffer(f"{node.name}/gradient_of_{index}", prod(node.input_shapes[index]))

@@ -14,6 +14,7 @@ from dlrun.layers.conv2d_transpose import Conv2DTranspose
 from dlrun.layers.dense import Dense
 from dlrun.layers.depthwise_conv2d import DepthwiseConv2D
 from dlrun.layers.dropout import Dropout
+from dlrun.layers.embedding import Embedding
 from dlrun.layers.flatten import Flatten
 from dlrun.layers.gaussian_noise import GaussianNoise
 from dlrun.layers.global_average_pool1d import GlobalAveragePool1D
@@ -49,6 +50,7 @@ LAYERS: Registry[Layer] = Registry(
         Dense,
         DepthwiseConv2D,
         Dropout,
+        Embedding,
         Flatten,
         GaussianNoise,
         GlobalAveragePool1D,

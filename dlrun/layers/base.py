@@ -11,6 +11,7 @@ from dlrun.registry import Component
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
+    from dlrun.data.signature import Feature
 
 Shape = tuple[int, ...]
 """The shape of one sample: the batch is left out."""
@@ -28,7 +29,7 @@ class Layer(Component):
     """A layer of the network.
 
     A subclass gives, in this order: its fields, `output_shape`, `variables` if it has any, `forward` and `backward`
-    (which emit kernel calls), and its kernels.
+    (which emit kernel calls), and its kernels. A block, made of other layers, gives its fields and its `parts`.
     """
 
     name: str | None = None
@@ -48,8 +49,19 @@ class Layer(Component):
     """Whether the output is the input's numbers in another shape: no kernel is called."""
     is_in_place: ClassVar[bool] = False
     """Whether the output may overwrite the input, and the input's gradient the output's, element by element."""
+    passes_gradient: ClassVar[bool] = True
+    """Whether the output has a derivative by the inputs: a table of vectors has none by the ids."""
+    input_names: ClassVar[tuple[str, ...]] = ("input",)
+    """What the parts of a block call the block's inputs."""
     mask_rule: ClassVar[MaskRule] = "drop"
     """What mask the output has: only a layer that keeps the order of time can pass one on."""
+
+    def for_data(self, *features: Feature | None) -> Layer:
+        """Return the layer with what the data inputs it takes tell it; None stands for an input from another layer.
+
+        Raises ShapeError where a field contradicts them.
+        """
+        return self
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of the output. Raises ShapeError where the layer can't take these inputs."""
@@ -57,6 +69,15 @@ class Layer(Component):
 
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
         """Return the arrays that belong to the layer: weights, and statistics that it keeps."""
+        return ()
+
+    def parts(self, *inputs: Shape) -> tuple[Layer, ...]:
+        """Return the layers that a block stands for, each with a name; none for a layer that is one itself.
+
+        A part's `inputs` name parts before it, or the block's own inputs by their names in `input_names`; left out,
+        they are the part before (the block's first input for the first part). The last part's output is the block's.
+        Raises ShapeError where the block can't take these inputs.
+        """
         return ()
 
     def followed_by(self) -> Layer | None:

@@ -27,6 +27,7 @@ from dlrun.metrics import Tracker
 from dlrun.plan import Plan
 from dlrun.runs.environment import versions
 from dlrun.training.events import Listener
+from dlrun.training.ids import check_ids
 from dlrun.training.steps import mean_loss, run_all, step_table
 
 EVALUATION_BATCH = 256
@@ -227,7 +228,8 @@ class Session:
         return compile_plan(self.model, goal, updates, config.precision, batch, self.threads, config.seed)
 
     def data_of(self, split: Split, rows: int) -> dict[str, Array]:
-        """Return the arrays that a plan's data buffers stand for."""
+        """Return the arrays that a plan's data buffers stand for. Raises DataError for ids that no embedding has."""
+        check_ids(self.graph, self.dataset.signature, split)
         outputs = int(np.prod(self.graph.output.output_shape))
         data: dict[str, Array] = {f"data/inputs/{name}": array for name, array in split.inputs.items()}
         data |= {f"data/targets/{name}": array for name, array in split.targets.items()}
