@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from math import inf, prod
 from typing import TYPE_CHECKING
 
+from dlrun.compiler.costs import Choice
 from dlrun.data.signature import Feature
 from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.plan import (
@@ -46,10 +47,13 @@ class Builder:
         row_size: int | None = None,
         values: tuple[float, ...] | None = None,
     ) -> Buffer:
-        """Return the buffer of this name, made now if it doesn't exist."""
-        if name not in self.plan.buffers:
-            self.plan.buffers[name] = Buffer(name, size, region, dtype, row_size, values)
-        return self.plan.buffers[name]
+        """Return the buffer of this name, made now if it doesn't exist. Raises ValueError if it's another one's."""
+        buffer = self.plan.buffers.setdefault(name, Buffer(name, size, region, dtype, row_size, values))
+        if (buffer.size, buffer.region, buffer.dtype) != (size, region, dtype):
+            raise ValueError(
+                f"two buffers are to have the name {name!r}: of {buffer.size} {buffer.dtype} and {size} {dtype}"
+            )
+        return buffer
 
     def rows_buffer(self, name: str, row_size: int, dtype: str = "real", region: Region = "work") -> Buffer:
         """Return a buffer with `row_size` entries for each sample."""
@@ -64,10 +68,15 @@ class Builder:
         size = 1 << max(6, (size - 1).bit_length())
         return self.constant(f"zeros/{size}", (0.0,) * size)
 
-    def call(self, kernel: Kernel, *, partition: Partition = "samples", flops: int = 0, **arguments: Argument) -> None:
+    def call(
+        self, kernel: Kernel, *, partition: Partition | Choice = "samples", flops: int = 0, **arguments: Argument
+    ) -> None:
         """Add a call. Its arguments are the kernel's own names; each must be of the declared kind."""
         check_arguments(kernel, arguments)
-        self.plan.calls.append(Call(kernel, arguments, partition, self.phase, self.node, flops))
+        choice = Choice(partition, "") if isinstance(partition, str) else partition
+        self.plan.calls.append(
+            Call(kernel, arguments, choice.partition, self.phase, self.node, flops, reason=choice.reason)
+        )
 
     def random_key(self, purpose: str) -> int:
         """Return a 62-bit key for random numbers: a function of the run's seed, the node and the purpose."""
@@ -137,7 +146,7 @@ class Emitter:
         self.call = builder.call
         self.zeros = builder.zeros
         self.random_key = builder.random_key
-        self.batch = builder.plan.batch
+        self.batch, self.threads = builder.plan.batch, builder.plan.threads
 
     @property
     def input(self) -> Buffer:

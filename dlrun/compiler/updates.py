@@ -147,7 +147,7 @@ class OptimizerRule(UpdateRule):
         """Emit three rounds: the squares of all gradients in fixed blocks, the norms, and the steps, scaled."""
         squares = []
         for emit, gradient in self.stored:
-            squares.append(builder.buffer(f"{emit.name}/squares", -(-emit.size // BLOCK), dtype="float64"))
+            squares.append(builder.buffer(f"{emit.name}/gradient_squares", -(-emit.size // BLOCK), dtype="float64"))
             self._walk(emit, gradient, (*self._prepare(emit), Step(square_gradient, {"squares": squares[-1]})))
         factors = self._emit_norms(builder, squares)
         for (emit, gradient), factor in zip(self.stored, factors, strict=True):

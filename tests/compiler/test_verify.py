@@ -2,6 +2,7 @@
 
 import pytest
 
+from dlrun.compiler.emitter import Builder
 from dlrun.compiler.passes.place import place
 from dlrun.compiler.passes.verify import IllegalPlan, verify
 from dlrun.plan import Buffer
@@ -79,3 +80,10 @@ def test_two_weights_in_the_same_bytes(plan):
     second.offset = first.offset
     with pytest.raises(IllegalPlan, match="live at the same time"):
         verify(plan)
+
+
+def test_two_buffers_of_one_name_are_refused(plan):
+    builder = Builder(plan, seed=0)
+    assert builder.buffer("sums", 3) is builder.buffer("sums", 3)
+    with pytest.raises(ValueError, match="two buffers are to have the name 'sums'"):
+        builder.buffer("sums", 3, dtype="float64")

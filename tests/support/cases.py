@@ -1,0 +1,120 @@
+"""A small network for each layer that exists, for tests that all layers must pass."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dlrun.layers import LAYERS
+from dlrun.layers.activation import ACTIVATION_LAYERS
+from tests.support.training import ROWS, Array
+
+HOW_TO_ADD = "has no network in tests/support/cases.py: add a line for it to CASES"
+BEFORE: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
+    "features": ((30,), {"type": "dense", "units": 21}),
+    "image": ((9, 8, 3), {"type": "conv2d", "filters": 5, "kernel_size": 1}),
+    "sequence": ((11, 4), {"type": "conv1d", "filters": 6, "kernel_size": 1}),
+    "ids": ((11,), {"type": "embedding", "input_dim": 20, "output_dim": 6, "mask_zero": True}),
+}
+"""What a layer may stand behind: the input's shape, and a layer with weights that its gradient must reach."""
+
+
+class Case(NamedTuple):
+    """Layers, as a config has them, and the shape of a sample of their input."""
+
+    shape: tuple[int, ...]
+    layers: tuple[dict[str, Any], ...]
+
+    @property
+    def data(self) -> Array:
+        """Random inputs: whole numbers from 0 to 19 where the first layer is an embedding."""
+        random = np.random.default_rng([*self.shape])
+        if self.layers[0]["type"] == "embedding":
+            return random.integers(0, 20, (ROWS, *self.shape))
+        return random.standard_normal((ROWS, *self.shape))
+
+
+def behind(kind: str, *layers: dict[str, Any]) -> Case:
+    """Return a network of these layers behind one of those in BEFORE."""
+    shape, first = BEFORE[kind]
+    return Case(shape, (first, *layers))
+
+
+def alone(kind: str, **fields: Any) -> Case:
+    """Return a network of one layer behind one of those in BEFORE; its type is filled in by CASES."""
+    return behind(kind, fields)
+
+
+def merging(**fields: Any) -> Case:
+    """Return a network whose last layer takes two others."""
+    branches = [{"type": "dense", "name": name, "units": 13, "inputs": ["x"]} for name in ("a", "b")]
+    return Case((10,), (*branches, {**fields, "inputs": ["a", "b"]}))
+
+
+def _filled(name: str, case: Case) -> Case:
+    return Case(case.shape, tuple({"type": name, **layer} for layer in case.layers))
+
+
+SINGLE: dict[str, Case] = {
+    **{layer.type_name(): alone("features") for layer in ACTIVATION_LAYERS},
+    "activation": alone("features", activation="tanh"),
+    "add": merging(),
+    "average": merging(),
+    "average_pool1d": alone("sequence", pool_size=2),
+    "average_pool2d": alone("image", pool_size=2),
+    "batch_normalization": alone("image"),
+    "concatenate": merging(),
+    "conv1d": alone("sequence", filters=18, kernel_size=3, padding="same"),
+    "conv2d": alone("image", filters=19, kernel_size=3, padding="same", activation="relu"),
+    "conv2d_transpose": alone("image", filters=4, kernel_size=3, strides=2),
+    "dense": alone("features", units=70, activation="relu"),
+    "depthwise_conv2d": alone("image", kernel_size=3),
+    "dropout": alone("features", rate=0.4),
+    "embedding": Case((11,), ({"input_dim": 20, "output_dim": 18},)),
+    "flatten": alone("image"),
+    "gaussian_noise": alone("features", stddev=0.3),
+    "global_average_pool1d": alone("sequence"),
+    "global_average_pool2d": alone("image"),
+    "global_max_pool1d": alone("sequence"),
+    "global_max_pool2d": alone("image"),
+    "layer_normalization": alone("features"),
+    "max_pool1d": alone("sequence", pool_size=2),
+    "max_pool2d": alone("image", pool_size=2),
+    "maximum": merging(),
+    "minimum": merging(),
+    "multiply": merging(),
+    "permute": alone("image", dims=[2, 3, 1]),
+    "reshape": alone("image", target_shape=[72, 5]),
+    "spatial_dropout": alone("image", rate=0.4),
+    "subtract": merging(),
+    "up_sampling2d": alone("image", size=2),
+    "zero_padding2d": alone("image", padding=1),
+}
+CASES = {name: _filled(name, case) for name, case in SINGLE.items()}
+"""One network for each layer, by its type."""
+MORE = {
+    "convolution and pool": behind(
+        "image",
+        {"type": "conv2d", "filters": 70, "kernel_size": 3, "padding": "same", "activation": "relu"},
+        {"type": "max_pool2d", "pool_size": 2},
+    ),
+    "strided groups": behind(
+        "image",
+        {"type": "conv2d", "filters": 8, "kernel_size": 3},
+        {"type": "conv2d", "filters": 34, "kernel_size": 3, "strides": 2, "groups": 2},
+    ),
+    "convolution of many weights": Case(
+        (2, 2, 171), ({"type": "conv2d", "filters": 171, "kernel_size": 3, "padding": "same"},)
+    ),
+    "large dense": Case((300,), ({"type": "dense", "units": 250, "activation": "relu"}, {"type": "dense", "units": 3})),
+    "normalised dense": behind("features", {"type": "batch_normalization"}, {"type": "dense", "units": 35}),
+}
+"""Networks that make the compiler choose other kernels than those of CASES."""
+
+
+def case_of(layer: str) -> Case:
+    """Return a layer's network. Raises AssertionError where a new layer has none."""
+    assert layer in LAYERS
+    assert layer in CASES, f"{layer} {HOW_TO_ADD}"
+    return CASES[layer]
