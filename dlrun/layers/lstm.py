@@ -1,0 +1,137 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from dlrun.initializers import Initializer
+from dlrun.kernels.entries import get, put
+from dlrun.kernels.lang import (
+    In,
+    InLong,
+    InOut,
+    Live,
+    Out,
+    Scratch,
+    Thread,
+    Threads,
+    helper,
+    kernel,
+    real,
+    shift,
+)
+from dlrun.kernels.math import sigmoid, tanh
+from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward
+from dlrun.layers.recurrent import Cell, Recurrent
+from dlrun.layers.variable import Variable
+
+
+class UnitForgetBias(Initializer):
+    """Ones for the forget gate, which so begins open: R. Jozefowicz, W. Zaremba & I. Sutskever (ICML 2015)."""
+
+    type: Literal["unit_forget_bias"] = "unit_forget_bias"
+    others: Initializer
+    """How the other gates' biases start."""
+
+    def draw(self, variable: Variable, generator: np.random.Generator) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the biases (4 units): of the input, forget, candidate and output gates."""
+        values = self.others.draw(variable, generator).copy()
+        units = variable.shape[0] // 4
+        values[units : 2 * units] = 1
+        return values
+
+
+class LSTM(Recurrent):
+    """Long short-term memory: a state that gates write to, keep, and read.
+
+    S. Hochreiter & J. Schmidhuber (Neural Computation 1997), with the forget gate of F. Gers, J. Schmidhuber & F.
+    Cummins (2000). Gates in the order input, forget, candidate, output, as in Keras and PyTorch.
+    """
+
+    type: Literal["lstm"] = "lstm"
+    activation: Literal["tanh"] = "tanh"
+    """The function of the candidate and of the state."""
+    recurrent_activation: Literal["sigmoid"] = "sigmoid"
+    """The function of the gates."""
+    unit_forget_bias: bool = True
+    """Whether the forget gate's bias starts at 1."""
+
+    cell: ClassVar[Cell] = Cell(gates=4, width=4, has_state=True)
+
+    def starting_bias(self) -> Initializer:
+        """Return the initializer, with the forget gate's ones."""
+        return UnitForgetBias(others=self.bias_initializer) if self.unit_forget_bias else self.bias_initializer
+
+
+@helper
+def lstm_cell(gates, c_before, c, h_before, h, units):  # type: ignore[no-untyped-def]
+    """c = f c_before + i g, h = o tanh(c), with i, f, o = sigmoid and g = tanh of the gates."""
+    forget, candidate, out = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units)
+    for j in range(units):
+        i, f, o = sigmoid(get(gates, j)), sigmoid(get(forget, j)), sigmoid(get(out, j))
+        g = tanh(get(candidate, j))
+        state = f * get(c_before, j) + i * g
+        put(gates, j, i)
+        put(forget, j, f)
+        put(candidate, j, g)
+        put(out, j, o)
+        put(c, j, state)
+        put(h, j, o * tanh(state))
+
+
+@helper
+def lstm_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
+    """dc += dh o (1 - tanh² c); di = dc g i (1 - i), df = dc c_before f (1 - f), dg = dc i (1 - g²), do = dh tanh(c) o (1 - o).
+
+    Nothing of dh passes by the weights; of dc, dc f does.
+    """
+    forget, candidate, out, one = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units), real(1)
+    for j in range(units):
+        i, f, g, o = get(gates, j), get(forget, j), get(candidate, j), get(out, j)
+        squashed, d = tanh(get(c, j)), get(dh, j)
+        total = get(dc, j) + d * o * (one - squashed * squashed)
+        before = get(c_before, j)
+        put(gates, j, total * g * i * (one - i))
+        put(forget, j, total * before * f * (one - f))
+        put(candidate, j, total * i * (one - g * g))
+        put(out, j, d * squashed * o * (one - o))
+        put(dc, j, total * f)
+        put(dh, j, real(0))
+
+
+@kernel
+def lstm_forward(
+    x: In, w: In, u: In, bias: In, mask: In, zeros: In, gates: Out, states: Out, hidden: Out, geometry: InLong,
+    rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """h, c = cell(x w + h_before u + bias, c_before), step by step.
+
+    Shapes: x (rows, time, features), w and u packed in panels, bias (4 units), mask (rows, time), gates
+    (rows, kept, 4 units), states and hidden (rows, steps, units). Saves for backward: gates, states, hidden.
+    Partition: samples.
+    """
+    run_forward(
+        lstm_cell, x, w, u, bias, mask, zeros, gates, states, shift(hidden, geometry[HIDDEN_AT]), geometry, rows,
+        thread, threads,
+    )  # fmt: skip
+
+
+@kernel
+def lstm_backward(
+    u: In, mask: In, zeros: In, gates: InOut, states: In, hidden: In, dy: In, scratch: Scratch, geometry: InLong,
+    rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """gates = their gradients, step by step from the last.
+
+    Shapes as in lstm_forward; u packed transposed, dy like the output, scratch (2, STRIP, units). Partition: samples.
+    """
+    run_backward(
+        lstm_cell_backward, u, mask, zeros, gates, states, shift(hidden, geometry[HIDDEN_AT]),
+        shift(dy, geometry[GRADIENT_AT]), scratch, geometry, rows, thread, threads,
+    )  # fmt: skip
+
+
+LSTM.forward_kernel = lstm_forward
+LSTM.backward_kernel = lstm_backward
