@@ -91,13 +91,17 @@ Argument = Buffer | LiveValue | ScratchSize | Update | int | float
 
 @dataclass(eq=False)
 class Call(Step):
-    """One kernel call of a step. `barrier`: all threads meet before it (set by the `barriers` pass)."""
+    """One kernel call of a step. `barrier`: all threads meet before it (set by the `barriers` pass).
+
+    `reason` says why it is shared out as it is, where there was a choice.
+    """
 
     partition: Partition = "samples"
     phase: Phase = "forward"
     node: str = ""
     flops: int = 0
     barrier: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,12 +125,16 @@ def effects(step: Step) -> Iterator[Effect]:
 
 @dataclass(eq=False)
 class Plan:
-    """Everything the executor needs to run steps of at most `batch` samples."""
+    """Everything the executor needs to run steps of at most `batch` samples, made for a number of threads.
+
+    Results have the same bits with any number; barriers and the ways to share calls are chosen for this one.
+    """
 
     precision: Precision
     batch: int
     calls: list[Call]
     buffers: dict[str, Buffer]
+    threads: int = 1
     scalars: int = 0
     arena_bytes: dict[Region, int] = field(default_factory=dict)
     collected: int = 0

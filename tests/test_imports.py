@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "dlrun"
 
 LEVELS = (
-    ("errors", "registry", "plan", "kernels"),
+    ("errors", "registry", "plan", "costs", "kernels"),
     (
         "initializers", "regularizers", "activations", "layers", "losses", "optimizers", "metrics", "schedules", "data",
     ),
@@ -30,7 +30,7 @@ def level_of(package):
 
 def modules():
     return sorted(
-        path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem in ("errors", "registry", "plan")
+        path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.stem in ("errors", "registry", "plan", "costs")
     )
 
 

@@ -54,13 +54,16 @@ class Model:
 def compile_plan(
     model: Model, goal: Goal, updates: UpdateRule, precision: Precision, batch: int, threads: int, seed: int
 ) -> Plan:
-    """Compile a model for steps of at most `batch` samples."""
+    """Compile a model for steps of at most `batch` samples on a number of threads."""
     graph = model.graph()
     fuse_link(graph, model.loss)
     fuse_relu(graph)
     fuse_pool(graph)
-    plan = Lowering(graph, model.signature, model.loss, updates, goal, precision, batch, seed, model.augment).run()
+    lowering = Lowering(
+        graph, model.signature, model.loss, updates, goal, precision, batch, seed, model.augment, threads
+    )
+    plan = lowering.run()
     place(plan, keep=goal.keep)
     verify(plan)
-    set_barriers(plan, threads)
+    set_barriers(plan, plan.threads)
     return plan

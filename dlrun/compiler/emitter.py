@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from math import inf, prod
 from typing import TYPE_CHECKING
 
-from dlrun.compiler.costs import Choice
+from dlrun.costs import Choice
 from dlrun.data.signature import Feature
 from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.plan import (
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 class Builder:
     """Collects a plan's buffers and calls."""
 
-    def __init__(self, plan: Plan, seed: int) -> None:
+    def __init__(self, plan: Plan, seed: int, gradients: bool = False) -> None:
         self.plan = plan
         self.seed = seed
+        self.gradients = gradients
         self.node = ""
         self.phase: Phase = "data"
 
@@ -146,6 +147,8 @@ class Emitter:
         self.call = builder.call
         self.zeros = builder.zeros
         self.random_key = builder.random_key
+        self.gradients = builder.gradients
+        """Whether a backward pass follows, for which something has to be saved."""
         self.batch, self.threads = builder.plan.batch, builder.plan.threads
 
     @property

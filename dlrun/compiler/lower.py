@@ -53,11 +53,12 @@ class Lowering:
         batch: int,
         seed: int,
         augment: Sequence[Augmentation] = (),
+        threads: int = 1,
     ) -> None:
         self.graph, self.signature, self.loss, self.updates, self.goal = graph, signature, loss, updates, goal
         self.augment = augment if goal.training else ()
-        self.plan = Plan(precision, batch, [], {})
-        self.builder = Builder(self.plan, seed)
+        self.plan = Plan(precision, batch, [], {}, threads)
+        self.builder = Builder(self.plan, seed, goal.gradients)
         self.values: dict[str, Buffer] = {}
         self.gradients: dict[str, Buffer] = {}
         self.masks: dict[str, Buffer | None] = {}

@@ -63,7 +63,8 @@ def summary_text(graph: Graph, plan: Plan) -> str:
 
 def plan_text(plan: Plan) -> str:
     """Return the whole plan: every buffer with its place, every call with its arguments."""
-    lines = [f"plan: {plan.precision}, at most {plan.batch} samples a step", "", "buffers"]
+    threads = f"{plan.threads} thread{'s' * (plan.threads != 1)}"
+    lines = [f"plan: {plan.precision}, at most {plan.batch} samples a step, for {threads}", "", "buffers"]
     rows: list[tuple[str, ...]] = [("region", "offset", "bytes", "dtype", "entries", "name")]
     for buffer in plan.buffers.values():
         entries = f"{plan.batch} x {buffer.row_size}" if buffer.row_size is not None else str(buffer.size)
@@ -74,7 +75,8 @@ def plan_text(plan: Plan) -> str:
     for index, call in enumerate(plan.calls):
         if call.barrier:
             lines.append("  ---- barrier ----")
-        lines.append(f"  {index:3d} {call.phase:8s} {call.node}: {call.kernel.name} by {call.partition}")
+        reason = f" ({call.reason})" if call.reason else ""
+        lines.append(f"  {index:3d} {call.phase:8s} {call.node}: {call.kernel.name} by {call.partition}{reason}")
         lines += [f"        {line}" for line in _arguments(call)]
     return "\n".join(lines) + "\n"
 

@@ -206,6 +206,7 @@ flush_denormals = Primitive(f"{_INTRINSICS}:flush_denormals")
 tile = Primitive("dlrun.kernels.tile:tile", by_lanes=True)
 """The register tile of every matrix product: see dlrun.kernels.tile."""
 tile_rows: Any = Primitive("dlrun.kernels.tile:tile_rows", by_lanes=True)
+small_tile_rows: Any = Primitive("dlrun.kernels.tile:small_tile_rows", by_lanes=True)
 tile_columns: Any = Primitive("dlrun.kernels.tile:tile_columns", by_lanes=True)
 """The most columns of a tile; at most `MOST_COLUMNS` of `dlrun.kernels.target`, for which memory is sized."""
 

@@ -35,6 +35,8 @@ from dlrun.kernels.target import Target
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 ROWS, VECTORS = 6, 2
 """The shape for 16 registers: 6 x 2 sums, 2 columns and 1 broadcast fill 15. With 32 there are twice as many rows."""
+SMALL_ROWS = 4
+"""The rows of the smaller tile: 4 x 2 sums are what two units for multiply-adds of latency 4 need to be busy."""
 ARGUMENTS = (
     "a", "a_row", "a_k", "a_outer", "b", "b_k", "b_outer", "initial", "initial_row", "c", "c_row", "n_k", "n_outer",
     "rows", "columns", "floor",
@@ -44,6 +46,11 @@ ARGUMENTS = (
 def tile_rows(target: Target) -> int:
     """Return the rows of a full tile."""
     return 2 * ROWS if target.registers == 32 else ROWS
+
+
+def small_tile_rows(target: Target) -> int:
+    """Return the rows of the smaller tile."""
+    return SMALL_ROWS
 
 
 def tile_columns(target: Target) -> int:
@@ -246,7 +253,7 @@ def _tile(target: Target, rows: int, vectors: int) -> Any:
 def tile(target: Target) -> Any:
     """Return tile(...) over pointers, with the arguments of ARGUMENTS: picks the smallest shape that holds the tile."""
     rows_of_full, lanes = tile_rows(target), target.lanes
-    full, half, short = (_tile(target, count, VECTORS) for count in (rows_of_full, ROWS, 2))
+    full, half, short = (_tile(target, count, VECTORS) for count in (rows_of_full, ROWS, SMALL_ROWS))
     narrow = _tile(target, rows_of_full, 1)
 
     @njit(_nrt=False, error_model="numpy")
@@ -258,7 +265,7 @@ def tile(target: Target) -> Any:
                 a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
                 rows, columns, floor,
             )  # fmt: skip
-        elif rows <= 2:
+        elif rows <= SMALL_ROWS:
             short(
                 a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
                 rows, columns, floor,

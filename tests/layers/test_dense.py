@@ -48,3 +48,20 @@ def test_few_rows_have_the_bits_of_many():
     layers = [Dense(units=150), Dense(units=4)]
     few, many = (Network(layers, x, "float32", 2, batch=batch).run() for batch in (11, 200))
     assert np.array_equal(few.input_gradients["x"], many.input_gradients["x"])
+
+
+@pytest.mark.parametrize(("rows", "times", "features", "units"), [(3, 4, 5, 7), (2, 1, 30, 3), (5, 13, 8, 20)])
+def test_leading_axes_are_positions_of_the_same_layer(rows, times, features, units):
+    x = np.random.default_rng(6).standard_normal((rows, times, features))
+    network = Network([Dense(units=units, activation="tanh"), Dense(units=2)], x)
+    result = network.run()
+    inside = np.tanh(x @ result.variables["dense_1/kernel"].reshape(features, units))
+    expected = inside @ result.variables["dense_2/kernel"].reshape(units, 2)
+    np.testing.assert_allclose(result.outputs.reshape(expected.shape), expected, rtol=1e-12, atol=1e-12)
+    check_gradients(network)
+
+
+def test_positions_have_the_same_bits_on_all_threads():
+    x = np.random.default_rng(7).standard_normal((6, 110, 40))
+    same_bits_on_threads([Dense(units=70, activation="relu"), Dense(units=10)], x)
+    batch_equals_samples([Dense(units=70, activation="relu"), Dense(units=10)], x)

@@ -1,0 +1,151 @@
+"""Matrix products over the register tile, for layers whose weights are a matrix: dense, recurrent, attention.
+
+All matrices are stored row by row; `..._row` is the distance between a matrix's rows in elements, so that a product
+can take or give a part of wider rows. Every number is one chain of fused multiply-adds in the order of the summed
+index, whatever the range of rows and columns that a thread computes: partitions don't change bits.
+"""
+
+from __future__ import annotations
+
+from dlrun.kernels.lang import apply_update, helper, real, shift, small_tile_rows, tile, tile_columns, tile_rows
+
+NO_LIMIT = float("-inf")
+DEPTH = 256
+"""Products are summed in blocks of this many terms, so that a block of both factors stays in L1."""
+FEATURES = 48
+"""Rows of a transposed product made at a time: their weights stay in L1 over the panels of samples."""
+
+
+@helper
+def rows_ahead(left):
+    """Return how many of the rows that are left the next tile takes: all tiles full as far as possible.
+
+    With tiles of 6 and of 4 rows, 8 are 4 + 4 and not 6 + 2: a tile of 2 takes as long as one of 4.
+    """
+    if left < tile_rows or left == tile_rows:
+        return left
+    return small_tile_rows if left <= tile_rows + 2 else tile_rows
+
+
+@helper
+def product(
+    x, x_row, w, w_row, b, y, y_row, floor, first_row, last_row, first_column, last_column, depth
+):  # fmt: skip
+    """y[r, n] = max(b[n] + sum_k x[r, k] w[k, n], floor) for a range of rows and columns; k < depth."""
+    for k in range(0, depth, DEPTH):
+        terms = min(DEPTH, depth - k)
+        limit = floor if k + terms == depth else real(NO_LIMIT)
+        for n in range(first_column, last_column, tile_columns):
+            columns = min(tile_columns, last_column - n)
+            r = first_row
+            while r < last_row:
+                count = rows_ahead(last_row - r)
+                c = shift(y, r * y_row + n)
+                start = shift(b, n) if k == 0 else c
+                tile(
+                    shift(x, r * x_row + k), x_row, 1, 0, shift(w, k * w_row + n), w_row, 0,
+                    start, 0 if k == 0 else y_row, c, y_row, terms, 1, count, columns, limit,
+                )  # fmt: skip
+                r += count
+
+
+@helper
+def transposed_product(
+    dy, dy_row, w, w_row, dx, dx_row, zeros, scratch, first_row, last_row, first_feature, last_feature, depth
+):  # fmt: skip
+    """dx[r, i] = sum_n dy[r, n] w[i, n] for a range of rows and features; n < depth.
+
+    Panels of w are transposed into `scratch` (depth, tile_columns): for many rows.
+    """
+    if first_row == last_row:
+        return
+    for i in range(first_feature, last_feature, tile_columns):
+        columns = min(tile_columns, last_feature - i)
+        here = shift(w, i * w_row)
+        for n in range(depth):
+            for j in range(columns):
+                scratch[n * tile_columns + j] = here[j * w_row + n]
+        r = first_row
+        while r < last_row:
+            count = rows_ahead(last_row - r)
+            tile(
+                shift(dy, r * dy_row), dy_row, 1, 0, scratch, tile_columns, 0, zeros, 0,
+                shift(dx, r * dx_row + i), dx_row, depth, 1, count, columns, real(NO_LIMIT),
+            )  # fmt: skip
+            r += count
+
+
+@helper
+def transposed_product_of_few(
+    dy, dy_row, w, w_row, dx, dx_row, zeros, scratch, first_row, last_row, first_feature, last_feature, depth
+):  # fmt: skip
+    """Do the same for few rows, with the same bits: dy is transposed instead of the many weights.
+
+    `scratch` holds dy by panels of rows, (panels, depth, tile_columns), and a block of dx, (FEATURES, tile_columns).
+    """
+    rows = last_row - first_row
+    panels = (rows + tile_columns - 1) // tile_columns
+    for r in range(rows):
+        panel = shift(scratch, (r // tile_columns) * depth * tile_columns + r % tile_columns)
+        row = shift(dy, (first_row + r) * dy_row)
+        for n in range(depth):
+            panel[n * tile_columns] = row[n]
+    block = shift(scratch, panels * depth * tile_columns)
+    for first in range(first_feature, last_feature, FEATURES):
+        count = min(FEATURES, last_feature - first)
+        for p in range(panels):
+            columns = min(tile_columns, rows - p * tile_columns)
+            i = 0
+            while i < count:
+                ahead = rows_ahead(count - i)
+                tile(
+                    shift(w, (first + i) * w_row), w_row, 1, 0,
+                    shift(scratch, p * depth * tile_columns), tile_columns, 0, zeros, 0,
+                    shift(block, i * tile_columns), tile_columns, depth, 1, ahead, columns, real(NO_LIMIT),
+                )  # fmt: skip
+                i += ahead
+            for c in range(columns):
+                out = shift(dx, (first_row + p * tile_columns + c) * dx_row + first)
+                for i in range(count):
+                    out[i] = block[i * tile_columns + c]
+
+
+@helper
+def weight_gradient(
+    x, x_row, dy, dy_row, dw, zeros, scratch, first_weight, last_weight, weights, rows, columns
+):  # fmt: skip
+    """dw[i, n] = sum_r x[r, i] dy[r, n], r < rows, n < columns, for a range of i: `weights` of them at a time.
+
+    Each block (weights, columns) is summed in `scratch` and handed on to the update `dw` while it is in cache.
+    """
+    for first in range(first_weight, last_weight, weights):
+        count = min(weights, last_weight - first)
+        for r in range(0, rows, DEPTH):
+            terms = min(DEPTH, rows - r)
+            for n in range(0, columns, tile_columns):
+                width = min(tile_columns, columns - n)
+                i = 0
+                while i < count:
+                    ahead = rows_ahead(count - i)
+                    c = shift(scratch, i * columns + n)
+                    tile(
+                        shift(x, r * x_row + first + i), 1, x_row, 0, shift(dy, r * dy_row + n), dy_row, 0,
+                        zeros if r == 0 else c, 0 if r == 0 else columns, c, columns, terms, 1,
+                        ahead, width, real(NO_LIMIT),
+                    )  # fmt: skip
+                    i += ahead
+        apply_update(dw, scratch, first * columns, count * columns)
+
+
+@helper
+def column_sums(dy, dy_row, db, scratch, first_column, last_column, rows):
+    """db[n] = sum_r dy[r, n], in the order of the rows, 64 columns at a time, each handed on to the update `db`."""
+    for first in range(first_column, last_column, 64):
+        count = min(64, last_column - first)
+        for n in range(count):
+            scratch[n] = real(0)
+        for r in range(rows):
+            row = shift(dy, r * dy_row + first)
+            for n in range(count):
+                scratch[n] += row[n]
+        apply_update(db, scratch, first, count)
