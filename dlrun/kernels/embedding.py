@@ -25,7 +25,7 @@ from dlrun.kernels.lang import (
 
 
 @helper
-def id_of(value, count):  # type: ignore[no-untyped-def]
+def id_of(value, count):
     """Return the id that a real stands for, or -1 where it isn't a whole number of [0, count)."""
     within = (value >= real(0)) & (value < real(count))
     id = int(select(within, value, real(0)))

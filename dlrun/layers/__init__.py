@@ -25,6 +25,7 @@ from dlrun.layers.layer_normalization import LayerNormalization
 from dlrun.layers.max_pool1d import MaxPool1D
 from dlrun.layers.max_pool2d import MaxPool2D
 from dlrun.layers.maximum import Maximum, Minimum
+from dlrun.layers.multi_head_attention import MultiHeadAttention
 from dlrun.layers.multiply import Multiply
 from dlrun.layers.permute import Permute
 from dlrun.layers.reshape import Reshape
@@ -62,6 +63,7 @@ LAYERS: Registry[Layer] = Registry(
         MaxPool2D,
         Maximum,
         Minimum,
+        MultiHeadAttention,
         Multiply,
         Permute,
         Reshape,

@@ -1,0 +1,174 @@
+"""Scaled dot-product attention, sample by sample, head by head: Attention is all you need (Vaswani et al. 2017), eq. 1.
+
+    p[q, j] = exp(s[q, j] - max_j s[q, j]) / sum_j exp(...),  s = scale * q . k,   y = p v
+
+Scores and probabilities are laid out with the queries innermost, (keys, queries): then maxima and sums over keys run
+down the rows, all queries side by side in vectors, a masked key is a row that is left out, and only two small arrays
+have to be turned around: q here, y's gradient in the backward pass. Under a causal mask (query q sees keys j <= q) the
+parts of the products that are known to be zero are left out, tile by tile.
+
+Where dropout acts, the saved probabilities carry the choice as their sign: a negative one was dropped.
+"""
+
+from math import inf
+
+from dlrun.kernels.entries import get, put
+from dlrun.kernels.lang import (
+    In,
+    Live,
+    Number,
+    Out,
+    Scratch,
+    Size,
+    Thread,
+    Threads,
+    first_of,
+    helper,
+    kernel,
+    last_of,
+    real,
+    select,
+    shift,
+    tile,
+    tile_columns,
+    tile_rows,
+)
+from dlrun.kernels.math import exp
+from dlrun.kernels.noise import draw_entries
+from dlrun.kernels.philox import UNIFORMS
+
+LOWEST = -1e30
+"""Below every score, yet finite: minus infinity less minus infinity would be NaN."""
+BAND = 16
+"""Under a causal mask rows begin at a multiple of this, so that they are worked on in whole vectors, and as many zeros
+stand left of that: a tile of the products reads fewer than `tile_rows` of them."""
+
+
+@helper
+def first_query(key, causal):
+    """Return where the row of a key begins: the queries before see nothing of it."""
+    return key // BAND * BAND if causal != 0 else 0
+
+
+@helper
+def turn(x, step, turned, places, width, scale):
+    """turned[i, p] = scale * x[p * step + i]. Shapes: turned (width, places)."""
+    for i in range(width):
+        out = shift(turned, i * places)
+        for p in range(places):
+            out[p] = x[p * step + i] * scale
+
+
+@helper
+def make_scores(k, k_step, turned, scores, zeros, keys, queries, width, causal):
+    """scores[j, q] = sum_i k[j * k_step + i] * turned[i, q], for the queries of `first_query` on."""
+    for j in range(0, keys, tile_rows):
+        for q in range(first_query(j, causal), queries, tile_columns):
+            tile(
+                shift(k, j * k_step), k_step, 1, 0, shift(turned, q), queries, 0, zeros, 0,
+                shift(scores, j * queries + q), queries, width, 1, min(tile_rows, keys - j),
+                min(tile_columns, queries - q), real(-inf),
+            )  # fmt: skip
+
+
+@helper
+def sum_over_keys(p, x, x_step, y, y_step, zeros, keys, queries, width, causal):
+    """y[q * y_step + i] = sum_j p[j, q] x[j * x_step + i]; under a causal mask, over the keys up to the tile's last."""
+    for i in range(0, width, tile_columns):
+        for q in range(0, queries, tile_rows):
+            depth = min(keys, q + tile_rows) if causal != 0 else keys
+            tile(
+                shift(p, q), 1, queries, 0, shift(x, i), x_step, 0, zeros, 0, shift(y, q * y_step + i), y_step,
+                depth, 1, min(tile_rows, queries - q), min(tile_columns, width - i), real(-inf),
+            )  # fmt: skip
+
+
+@helper
+def clear_row(p, first, last):
+    """Set p[first .. last) to 0."""
+    for q in range(first, last):
+        p[q] = real(0)
+
+
+@helper
+def softmax_over_keys(p, mask, masked, top, total, keys, queries, causal):
+    """Turn scores p (keys, queries) into probabilities; zeros where a query sees no key at all."""
+    for q in range(queries):
+        top[q] = real(LOWEST)
+        total[q] = real(0)
+    for j in range(keys):
+        row, first = shift(p, j * queries), min(first_query(j, causal), queries)
+        for q in range(first, min(j, queries) if causal != 0 else 0):
+            row[q] = real(-inf)
+        if masked == 0 or mask[j] != real(0):
+            for q in range(first, queries):
+                put(top, q, select(get(row, q) > get(top, q), get(row, q), get(top, q)))
+    for j in range(keys):
+        row, first = shift(p, j * queries), min(first_query(j, causal), queries)
+        clear_row(row, max(0, first - BAND), first)
+        if masked == 0 or mask[j] != real(0):
+            for q in range(first, queries):
+                e, sum_so_far = exp(get(row, q) - get(top, q)), get(total, q)
+                put(row, q, e)
+                put(total, q, sum_so_far + e)
+        else:
+            clear_row(row, first, queries)
+    for q in range(queries):
+        total[q] = select(total[q] > real(0), real(1) / total[q], select(total[q] == total[q], real(0), total[q]))
+    for j in range(keys):
+        row, first = shift(p, j * queries), min(first_query(j, causal), queries)
+        for q in range(first, queries):
+            put(row, q, get(row, q) * get(total, q))
+
+
+@helper
+def drop(p, dropped, draws, key, step, n, entry, rate, keys, queries, causal):
+    """dropped = p / (1 - rate) where u >= rate, else 0; p = -p there. u by (key, step, sample, head, key, query)."""
+    width, scale, zero = (queries + UNIFORMS - 1) // UNIFORMS * UNIFORMS, real(1) / (real(1) - rate), real(0)
+    for j in range(keys):
+        first = min(first_query(j, causal), queries)
+        row, out = shift(p, j * queries), shift(dropped, j * queries)
+        clear_row(out, max(0, first - BAND), first)
+        draw_entries(draws, key, step, n, (entry + j) * width, width)
+        for q in range(first, queries):
+            kept, value = get(draws, q) >= rate, get(row, q)
+            put(out, q, select(kept, value * scale, zero))
+            put(row, q, select(kept, value, -value))
+
+
+@kernel
+def attention_forward(
+    q: In, k: In, v: In, mask: In, y: Out, saved: Out, zeros: In, scratch: Scratch, q_start: Size, k_start: Size,
+    v_start: Size, q_step: Size, k_step: Size, v_step: Size, heads: Size, key_width: Size, value_width: Size,
+    queries: Size, keys: Size, masked: Size, causal: Size, keep: Size, scale: Number, rate: Number, random_key: Size,
+    step: Live, rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """y[n, q, h] = sum_j p[n, h, j, q] v[n, j, h], with p = softmax over the keys j of scale * q[n, q, h] . k[n, j, h].
+
+    Shapes: q (rows, queries, q_step) with the heads (heads, key_width) at q_start, k and v likewise, mask (rows, keys),
+    y (rows, queries, heads * value_width), saved (rows, heads, keys, queries) if `keep`.
+    Saves for backward: p. Partition: samples.
+    """
+    area = keys * queries
+    top = shift(scratch, key_width * queries)
+    total = shift(top, queries)
+    own = shift(total, queries)
+    dropped = shift(own, area)
+    draws = shift(dropped, area)
+    for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        for h in range(heads):
+            q_here = shift(q, n * queries * q_step + q_start + h * key_width)
+            k_here = shift(k, n * keys * k_step + k_start + h * key_width)
+            v_here = shift(v, n * keys * v_step + v_start + h * value_width)
+            y_here = shift(y, (n * queries * heads + h) * value_width)
+            p = shift(saved, (n * heads + h) * area) if keep != 0 else own
+            turn(q_here, q_step, scratch, queries, key_width, scale)
+            make_scores(k_here, k_step, scratch, p, zeros, keys, queries, key_width, causal)
+            softmax_over_keys(p, shift(mask, n * keys), masked, top, total, keys, queries, causal)
+            weights = p
+            if rate > real(0):
+                drop(p, dropped, draws, random_key, step, n, h * keys, rate, keys, queries, causal)
+                weights = dropped
+            sum_over_keys(
+                weights, v_here, v_step, y_here, heads * value_width, zeros, keys, queries, value_width, causal
+            )
