@@ -2,6 +2,8 @@
 
 import ctypes
 import gc
+import os
+import signal
 import threading
 import time
 import tracemalloc
@@ -85,6 +87,21 @@ def test_an_exception_in_the_poll_stops_the_run_and_is_raised():
         made.run(*steps(2_000_000), poll)
     assert threading.active_count() == before
     assert made.run(*steps(5)).finished
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_signal_leaves_no_thread_behind(threads):
+    """Nobody may touch the memory once the run has ended: it may be gone soon."""
+    made, before = executor(threads=threads), threading.active_count()
+    timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        made.run(*steps(2_000_000))
+    timer.join()
+    assert threading.active_count() == before
+    weights = made.arenas["weights"].copy()
+    time.sleep(0.02)
+    np.testing.assert_array_equal(weights, made.arenas["weights"])
 
 
 def test_the_poll_hears_of_progress():
