@@ -85,7 +85,7 @@ class Timings:
 
     def _gaps(self) -> Array:
         """Return how long each thread waited at the step's start, and after each call (steps, threads, 1 + calls)."""
-        between = np.diff(self.stamps, axis=2)
+        between: Array = np.diff(self.stamps, axis=2)
         gaps = between[:, :, 1::2]
         gaps[:, :, 0] += between[:, :, 0]
         return gaps
@@ -93,7 +93,7 @@ class Timings:
     def _slowest(self) -> Array:
         """Return the thread that each call's barriers wait for: the last to end what lies between them."""
         last = self.ends.argmax(axis=1)
-        slowest = np.empty_like(last)
+        slowest: Array = np.empty_like(last)
         end = len(self.plan.calls)
         for index in reversed(range(len(self.plan.calls))):
             slowest[:, index] = last[:, end - 1]
