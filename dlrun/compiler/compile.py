@@ -10,6 +10,7 @@ from dlrun.compiler.graph import Graph, build_graph
 from dlrun.compiler.lower import Goal, Lowering
 from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
+from dlrun.compiler.passes.order import order_calls
 from dlrun.compiler.passes.place import place
 from dlrun.compiler.passes.verify import verify
 from dlrun.compiler.updates import UpdateRule
@@ -63,7 +64,8 @@ def compile_plan(
         graph, model.signature, model.loss, updates, goal, precision, batch, seed, model.augment, threads
     )
     plan = lowering.run()
+    order_calls(plan)
     place(plan, keep=goal.keep)
     verify(plan)
-    set_barriers(plan, plan.threads)
+    set_barriers(plan)
     return plan

@@ -32,21 +32,30 @@ wake_all = Primitive("dlrun.kernels.futex:wake_all")
 
 
 @helper
-def barrier(control, threads):  # type: ignore[no-untyped-def]
-    """Wait until all threads are here. Spins briefly, then sleeps: on a full machine the core is another thread's.
+def arrive(control, threads):  # type: ignore[no-untyped-def]
+    """Say that this thread is here; return whether it is the last, which then must `release` the others."""
+    if threads > 1 and atomic_add(control + ARRIVED, 1) < threads - 1:
+        return False
+    atomic_store(control + ARRIVED, 0)
+    return True
 
-    A sleeper first counts itself, then sleeps only if the generation is still its own; the last to arrive first
-    raises the generation, then looks for sleepers. So either the one is seen or the other.
+
+@helper
+def release(control):  # type: ignore[no-untyped-def]
+    """Let the threads go that wait in `wait`."""
+    atomic_add(control + GENERATION, 1)
+    if atomic_add(control + SLEEPERS, 0) > 0:
+        wake_all(control + GENERATION)
+
+
+@helper
+def wait(control, generation):  # type: ignore[no-untyped-def]
+    """Wait until the generation that was read before `arrive` has passed.
+
+    Spins briefly, then sleeps: on a full machine the core is another thread's. A sleeper first counts itself, then
+    sleeps only if the generation is still its own; who releases first raises the generation, then looks for sleepers.
+    So either the one is seen or the other.
     """
-    if threads == 1:
-        return
-    generation = atomic_load(control + GENERATION)
-    if atomic_add(control + ARRIVED, 1) == threads - 1:
-        atomic_add(control + ARRIVED, -threads)
-        atomic_add(control + GENERATION, 1)
-        if atomic_add(control + SLEEPERS, 0) > 0:
-            wake_all(control + GENERATION)
-        return
     for _ in range(SPINS):
         if atomic_load(control + GENERATION) != generation:
             return
@@ -55,6 +64,37 @@ def barrier(control, threads):  # type: ignore[no-untyped-def]
     while atomic_load(control + GENERATION) == generation:
         sleep_while_equal(control + GENERATION, generation)
     atomic_add(control + SLEEPERS, -1)
+
+
+@helper
+def barrier(control, threads):  # type: ignore[no-untyped-def]
+    """Wait until all threads are here."""
+    if threads == 1:
+        return
+    generation = atomic_load(control + GENERATION)
+    if arrive(control, threads):
+        release(control)
+    else:
+        wait(control, generation)
+
+
+@helper
+def begin_step(
+    step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Wait until all threads have finished the step before; the last to come sets the stage for this one."""
+    generation = atomic_load(control + GENERATION)
+    if arrive(control, threads):
+        atomic_store(control + DONE, step)
+        if step < steps:
+            for i in range(words):
+                live[i] = table[step * words + i]
+            live[words] = atomic_load(control + STOP)
+            for i in range(scalar_count):
+                scalars[i] = scalar_table[step * scalar_count + i]
+        release(control)
+    else:
+        wait(control, generation)
 
 
 @kernel
@@ -70,14 +110,10 @@ def run_steps(
     STOPPED, or the kernel's status.
     """
     flush_denormals()
-    for step in range(steps):
-        if thread == 0:
-            for i in range(words):
-                live[i] = table[step * words + i]
-            live[words] = atomic_load(control + STOP)
-            for i in range(scalar_count):
-                scalars[i] = scalar_table[step * scalar_count + i]
-        barrier(control, threads)
+    for step in range(steps + 1):
+        begin_step(step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads)
+        if step == steps:
+            break
         if live[words] != 0:
             return STOPPED
         for i in range(calls):
@@ -89,7 +125,4 @@ def run_steps(
             status: int = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
             if status != 0:
                 return status
-        barrier(control, threads)
-        if thread == 0:
-            atomic_store(control + DONE, step + 1)
     return FINISHED

@@ -9,6 +9,7 @@ from dlrun.compiler.graph import build_graph
 from dlrun.compiler.lower import Goal, Lowering
 from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
+from dlrun.compiler.passes.order import order_calls
 from dlrun.compiler.passes.place import place
 from dlrun.compiler.passes.verify import verify
 from dlrun.compiler.updates import OptimizerRule
@@ -48,19 +49,23 @@ def model(name="dense"):
     return Model(layers, paths, signature, LOSSES["cross_entropy"].model_validate({}))
 
 
-def compiled(network, threads=2, fused=True, finish=True, batch=8, optimizer="adam", goal=TRAINING, **options):
-    """A plan, with or without the fusing passes; unplaced unless `finish`."""
+def compiled(
+    network, threads=2, fused=True, finish=True, batch=8, optimizer="adam", goal=TRAINING, ordered=True, **options
+):
+    """A plan, with or without the fusing and ordering passes; unplaced unless `finish`."""
     graph = build_graph(network.layers, network.paths, network.signature)
     fuse_link(graph, network.loss)  # a must: losses with a link take logits
     if fused:
         fuse_relu(graph)
         fuse_pool(graph)
     rule = OptimizerRule(OPTIMIZERS[optimizer].model_validate(options))
-    plan = Lowering(graph, network.signature, network.loss, rule, goal, "float32", batch, 0).run()
+    plan = Lowering(graph, network.signature, network.loss, rule, goal, "float32", batch, 0, threads=threads).run()
     if finish:
+        if ordered:
+            order_calls(plan)
         place(plan)
         verify(plan)
-        set_barriers(plan, threads)
+        set_barriers(plan)
     return plan
 
 

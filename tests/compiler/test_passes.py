@@ -1,5 +1,6 @@
 """Passes keep the results: fused or not, sharing bytes or not, on any number of threads."""
 
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -128,8 +129,30 @@ def test_without_a_barrier_the_look_finds_it():
 
 def test_barriers_are_set_anew_for_each_number_of_threads():
     plan = compiled(model("dense"), 4)
-    set_barriers(plan, 1)
+    plan.threads = 1
+    set_barriers(plan)
     assert not any(call.barrier for call in plan.calls)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_another_order_of_calls_has_fewer_barriers_and_the_same_bits(name):
+    network = model(name)
+    plain, ordered = compiled(network, ordered=False), compiled(network)
+    assert Counter(call.kernel for call in plain.calls) == Counter(call.kernel for call in ordered.calls)
+    assert sum(call.barrier for call in ordered.calls) < sum(call.barrier for call in plain.calls)
+    assert_same(trained(network, plain), trained(network, ordered))
+
+
+def test_no_weights_change_before_the_losses_were_checked():
+    plan = compiled(model("convolution"))
+    check = next(index for index, call in enumerate(plan.calls) if call.kernel.has_status)
+    changing = [
+        index
+        for index, call in enumerate(plan.calls)
+        if any(effect.access != "read" and effect.buffer.region in ("weights", "optimizer") for effect in effects(call))
+    ]
+    assert changing
+    assert min(changing) > check
 
 
 def test_lives_begin_and_end_with_the_calls():

@@ -50,7 +50,7 @@ class Trainer:
 
     def __init__(self, optimizer, variables, gradients, precision="float64", threads=2, **options):
         self.optimizer, self.names = optimizer, list(variables)
-        self.plan = Plan(precision, 1, [], {})
+        self.plan = Plan(precision, 1, [], {}, threads)
         builder, rule = Builder(self.plan, 0), OptimizerRule(optimizer)
         builder.phase, data = "update", {}
         for name, array in variables.items():
@@ -66,7 +66,7 @@ class Trainer:
         rule.emit_rest(builder)
         place(self.plan)
         verify(self.plan)
-        set_barriers(self.plan, threads)
+        set_barriers(self.plan)
         self.executor = Executor(self.plan, threads, data)
         for name, array in variables.items():
             self.executor.array(f"layer/{name}")[:] = array.ravel()

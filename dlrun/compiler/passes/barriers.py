@@ -5,8 +5,8 @@ from __future__ import annotations
 from dlrun.plan import CHUNKS, Call, Effect, Plan, effects
 
 
-def set_barriers(plan: Plan, threads: int) -> None:
-    """Mark the calls that need a barrier before them; run after `place`, for a given number of threads.
+def set_barriers(plan: Plan) -> None:
+    """Mark the calls that need a barrier before them; run after `place`.
 
     Two accesses need one between them if one of them writes, their bytes overlap, and it isn't certain that each
     thread touches only what itself touched: the same buffer, shared out by samples in both calls.
@@ -15,7 +15,7 @@ def set_barriers(plan: Plan, threads: int) -> None:
     for call in plan.calls:
         mine = list(effects(call))
         call.barrier = any(
-            _conflict(plan, threads, before, call, a, b) for before, theirs in since for a in theirs for b in mine
+            _conflict(plan, plan.threads, before, call, a, b) for before, theirs in since for a in theirs for b in mine
         )
         if call.barrier:
             since.clear()
@@ -31,10 +31,10 @@ def _conflict(plan: Plan, threads: int, first: Call, second: Call, a: Effect, b:
         a_end = a.buffer.offset + a.buffer.bytes(plan.precision)
         b_end = b.buffer.offset + b.buffer.bytes(plan.precision)
         return a.buffer.offset < b_end and b.buffer.offset < a_end
-    by_samples = _by_samples(first, threads) and _by_samples(second, threads)
-    return not (by_samples and a.buffer.row_size is not None)
+    own_rows = by_samples(first, threads) and by_samples(second, threads)
+    return not (own_rows and a.buffer.row_size is not None)
 
 
-def _by_samples(call: Call, threads: int) -> bool:
+def by_samples(call: Call, threads: int) -> bool:
     """Return whether each thread has the samples [rows * t / threads, rows * (t + 1) / threads) of this call."""
     return call.partition == "samples" or (call.partition == "chunks" and CHUNKS % threads == 0)

@@ -1,0 +1,70 @@
+"""Orders calls so that threads meet less often: what needs no barrier yet is done before the next one.
+
+A step's calls come out of the graph layer by layer. Going back, each layer gives its input's gradient (by samples)
+and then its weights' (by weights), which threads would have to wait for in every layer. Here the gradients of inputs
+go first, one after another, and the weights follow behind one barrier. Calls that depend on each other keep their
+order; so do the calls that change weights and the one that may refuse the step. No number changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlrun.compiler.passes.barriers import by_samples
+from dlrun.plan import Call, Effect, Plan, effects
+
+
+def order_calls(plan: Plan) -> None:
+    """Put the plan's calls in an order with few barriers; run before `place`, which goes by lifetimes."""
+    found = [list(effects(call)) for call in plan.calls]
+    before = [_dependences(plan.calls, found, index) for index in range(len(plan.calls))]
+    waiting, ordered = list(range(len(plan.calls))), []
+    since: set[int] = set()
+    done: set[int] = set()
+    while waiting:
+        ready = [index for index in waiting if done.issuperset(before[index])]
+        free = [index for index in ready if not _needs_barrier(plan, found, before[index] & since, index)]
+        if not free:
+            since.clear()
+        index = free[0] if free else ready[0]
+        waiting.remove(index)
+        ordered.append(index)
+        done.add(index)
+        since.add(index)
+    plan.calls = [plan.calls[index] for index in ordered]
+
+
+def _dependences(calls: Sequence[Call], found: Sequence[Sequence[Effect]], index: int) -> set[int]:
+    """Return the earlier calls that must stay earlier."""
+    return {
+        earlier
+        for earlier in range(index)
+        if _guards(calls[earlier], found[index])
+        or _guards(calls[index], found[earlier])
+        or any(_conflict(a, b) for a in found[earlier] for b in found[index])
+    }
+
+
+def _guards(call: Call, others: Sequence[Effect]) -> bool:
+    """Return whether a call may end the step before these effects on what outlives it."""
+    return call.kernel.has_status and any(
+        effect.access != "read" and effect.buffer.region in ("weights", "optimizer") for effect in others
+    )
+
+
+def _conflict(a: Effect, b: Effect) -> bool:
+    return a.buffer is b.buffer and a.buffer.region != "data" and not a.access == b.access == "read"
+
+
+def _needs_barrier(plan: Plan, found: Sequence[Sequence[Effect]], before: set[int], index: int) -> bool:
+    """Return whether a call touches what another thread may be using, of the calls before it since the last barrier."""
+    return any(
+        _conflict(a, b) and not (a.buffer.row_size is not None and _same_rows(plan, earlier, index))
+        for earlier in before
+        for a in found[earlier]
+        for b in found[index]
+    )
+
+
+def _same_rows(plan: Plan, first: int, second: int) -> bool:
+    return all(by_samples(plan.calls[index], plan.threads) for index in (first, second))
