@@ -28,8 +28,12 @@ from dlrun.layers.maximum import Maximum, Minimum
 from dlrun.layers.multi_head_attention import MultiHeadAttention
 from dlrun.layers.multiply import Multiply
 from dlrun.layers.permute import Permute
+from dlrun.layers.positional_embedding import PositionalEmbedding
 from dlrun.layers.reshape import Reshape
+from dlrun.layers.rms_normalization import RMSNormalization
 from dlrun.layers.spatial_dropout import SpatialDropout
+from dlrun.layers.transformer_decoder import TransformerDecoder
+from dlrun.layers.transformer_encoder import TransformerEncoder
 from dlrun.layers.up_sampling2d import UpSampling2D
 from dlrun.layers.zero_padding2d import ZeroPadding2D
 from dlrun.registry import Registry
@@ -66,9 +70,13 @@ LAYERS: Registry[Layer] = Registry(
         MultiHeadAttention,
         Multiply,
         Permute,
+        PositionalEmbedding,
+        RMSNormalization,
         Reshape,
         SpatialDropout,
         Subtract,
+        TransformerDecoder,
+        TransformerEncoder,
         UpSampling2D,
         ZeroPadding2D,
     ),
@@ -85,6 +93,8 @@ LAYERS: Registry[Layer] = Registry(
         "global_max_pooling2d": "global_max_pool2d",
         "max_pooling1d": "max_pool1d",
         "max_pooling2d": "max_pool2d",
+        "position_embedding": "positional_embedding",
+        "rms_norm": "rms_normalization",
         "spatial_dropout1d": "spatial_dropout",
         "spatial_dropout2d": "spatial_dropout",
     },
