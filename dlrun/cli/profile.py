@@ -38,7 +38,7 @@ def profile(
         Path | None, typer.Option("--trace", help="Write a time line for chrome://tracing or ui.perfetto.dev.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, max=100_000, help="Steps to measure; as many as 1.5 s take when left out.")
+        int | None, typer.Option("--steps", min=1, max=100_000, help="Steps to measure; 1.5 s of them when left out.")
     ] = None,
     kernels: Annotated[bool, typer.Option("--kernels", help="A row for each kernel call, not for each layer.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,

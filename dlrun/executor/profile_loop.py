@@ -3,7 +3,7 @@
 A loop of its own, so that the ordinary one pays nothing for it.
 """
 
-from dlrun.executor.run_loop import ALONE, BARRIER, DONE, FINISHED, STOP, STOPPED, barrier
+from dlrun.executor.run_loop import ALONE, BARRIER, FINISHED, STOPPED, barrier, begin_step
 from dlrun.kernels.lang import (
     InDouble,
     InLong,
@@ -13,8 +13,6 @@ from dlrun.kernels.lang import (
     Size,
     Thread,
     Threads,
-    atomic_load,
-    atomic_store,
     call_kernel,
     flush_denormals,
     kernel,
@@ -30,22 +28,18 @@ def run_steps_timed(
 ) -> int:  # fmt: skip
     """Run steps as `run_steps` does, and write down the times (nanoseconds) of what each thread does.
 
-    stamps (steps, threads, 2 calls + 3): when the thread comes to the step's first barrier, when it leaves it; when
-    it begins and ends each call; and when it leaves the step's last barrier. What a thread leaves to another begins
-    and ends at once.
+    stamps (steps, threads, 2 + 2 calls): when the thread comes to the barrier before the step, when it leaves it, and
+    when it begins and ends each call. What a thread leaves to another begins and ends at once.
     """
     flush_denormals()
-    places = 2 * calls + 3
-    for step in range(steps):
+    places = 2 + 2 * calls
+    for step in range(steps + 1):
         at = (step * threads + thread) * places
-        stamps[at] = nanoseconds()
-        if thread == 0:
-            for i in range(words):
-                live[i] = table[step * words + i]
-            live[words] = atomic_load(control + STOP)
-            for i in range(scalar_count):
-                scalars[i] = scalar_table[step * scalar_count + i]
-        barrier(control, threads)
+        if step < steps:
+            stamps[at] = nanoseconds()
+        begin_step(step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads)
+        if step == steps:
+            break
         if live[words] != 0:
             return STOPPED
         now = nanoseconds()
@@ -62,8 +56,4 @@ def run_steps_timed(
                     return status
                 now = nanoseconds()
             stamps[at + 3 + 2 * i] = now
-        barrier(control, threads)
-        stamps[at + places - 1] = nanoseconds()
-        if thread == 0:
-            atomic_store(control + DONE, step + 1)
     return FINISHED

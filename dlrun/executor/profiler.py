@@ -24,71 +24,62 @@ class CallTimes:
     """
 
     total: Array
-    """From the step's first barrier to the leaving of its last, on the first thread."""
+    """From when the last thread had finished the step before until it has finished this one."""
     busy: Array
     """How long the slowest thread was in each call."""
     waits: Array
-    """How long threads waited, on average, at the barrier after each call, or at the step's end; 0 where none is."""
+    """How long threads waited, on average, at the barrier after each call; 0 where none is.
+
+    That after the last call stands before the next step; here each step has the one before itself.
+    """
     barriers: Array
     """What the barriers add to the step: from the last thread's arrival until the next slowest one goes on."""
     waiting: Array
-    """How long threads waited, on average, at all barriers of the step, its first and last included."""
+    """How long threads waited, on average, at all barriers of the step."""
 
 
 @dataclass(frozen=True)
 class Timings:
-    """What `run_steps_timed` wrote of whole steps: stamps (steps, threads, 2 calls + 3), in nanoseconds."""
+    """What `run_steps_timed` wrote of whole steps: stamps (steps, threads, 2 + 2 calls), in nanoseconds."""
 
     plan: Plan
     stamps: Array
 
     @property
-    def arrivals(self) -> Array:
-        """When each thread came to a step's first barrier (steps, threads)."""
-        return self.stamps[:, :, 0]
-
-    @property
-    def departures(self) -> Array:
-        """When each thread left a step's last barrier (steps, threads)."""
-        return self.stamps[:, :, -1]
-
-    @property
     def begins(self) -> Array:
         """When each thread began each call (steps, threads, calls)."""
-        return self.stamps[:, :, 2:-1:2]
+        return self.stamps[:, :, 2::2]
 
     @property
     def ends(self) -> Array:
         """When each thread ended each call (steps, threads, calls)."""
-        return self.stamps[:, :, 3:-1:2]
+        return self.stamps[:, :, 3::2]
+
+    @property
+    def totals(self) -> Array:
+        """From when the last thread had finished the step before until it has finished each one (steps)."""
+        return np.asarray(self.stamps[:, :, -1].max(axis=1) - self.stamps[:, :, 0].max(axis=1))
 
     def typical(self) -> Timings:
         """Return the half of the steps whose length is nearest the median: without those that others disturbed."""
-        total = self._total()
+        total = self.totals
         count = max(1, (len(total) + 1) // 2)
         first = (len(total) - count) // 2
         chosen = np.sort(np.argsort(total, kind="stable")[first : first + count])
         return Timings(self.plan, self.stamps[chosen])
 
-    def _total(self) -> Array:
-        return self.departures[:, 0] - self.arrivals[:, 0]
-
     def call_times(self) -> CallTimes:
         """Return where the time of each step went."""
         lengths, slowest = self.ends - self.begins, self._slowest()
         busy = np.take_along_axis(lengths, slowest[:, None, :], axis=1)[:, 0]
-        gaps = self._gaps()
-        total = self._total()
-        return CallTimes(
-            total, busy, gaps[:, :, 1:].mean(axis=1), total - busy.sum(axis=1), gaps.sum(axis=2).mean(axis=1)
-        )
+        waits = self._waits()
+        return CallTimes(self.totals, busy, waits, self.totals - busy.sum(axis=1), waits.sum(axis=1))
 
-    def _gaps(self) -> Array:
-        """Return how long each thread waited at the step's start, and after each call (steps, threads, 1 + calls)."""
-        between: Array = np.diff(self.stamps, axis=2)
-        gaps = between[:, :, 1::2]
-        gaps[:, :, 0] += between[:, :, 0]
-        return gaps
+    def _waits(self) -> Array:
+        """Return how long threads waited on average after each call (steps, calls)."""
+        between = np.diff(self.stamps, axis=2)
+        before_the_step, before_calls = between[:, :, :1], between[:, :, 3::2]
+        return np.asarray(np.concatenate([before_calls, before_the_step], axis=2).mean(axis=1))
 
     def _slowest(self) -> Array:
         """Return the thread that each call's barriers wait for: the last to end what lies between them."""
@@ -112,6 +103,6 @@ class Profiler:
     def run(self, table: Array, scalars: Array) -> tuple[Outcome, Timings]:
         """Run a step for each row of `table`, as `Executor.run`; return the timings of those that were finished."""
         plan, threads = self.executor.plan, self.executor.threads
-        stamps = np.zeros((len(table), threads, 2 * len(plan.calls) + 3), np.int64)
+        stamps = np.zeros((len(table), threads, 2 + 2 * len(plan.calls)), np.int64)
         outcome = self.executor.run(table, scalars, stamps=stamps)
         return outcome, Timings(plan, stamps[: outcome.steps])

@@ -165,7 +165,7 @@ def profile_network(loaded: LoadedConfig, steps: int | None = None, listener: Li
     seconds = work.warm_up()
     ceilings.append(product_ceiling(session.threads, session.config.precision))
     if steps is None:
-        places = session.threads * (2 * len(executor.plan.calls) + 3)
+        places = session.threads * (2 + 2 * len(executor.plan.calls))
         steps = min(max(FEWEST, round(SECONDS / seconds)), MOST, max(FEWEST, STAMPS // places))
     timings = work.run(steps)
     ceilings.append(product_ceiling(session.threads, session.config.precision))

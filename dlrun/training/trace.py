@@ -34,13 +34,13 @@ def _events(profile: Profile, name: str) -> Iterator[dict[str, Any]]:
     stamps = stamps - stamps[:1].min()
     first = len(profile.timings.stamps) - len(stamps) + 1
     for index, step in enumerate(stamps):
-        yield _event(f"step {first + index}", "step", 0, step[0, 0], step[0, -1], {})
+        yield _event(f"step {first + index}", "step", 0, step[:, 0].max(), step[:, -1].max(), {})
         for thread in range(profile.threads):
             yield from _events_of_thread(profile.plan, step, thread)
 
 
 def _events_of_thread(plan: Plan, step: Array, thread: int) -> Iterator[dict[str, Any]]:
-    """Yield what a thread does in a step: stamps (threads, 2 calls + 3)."""
+    """Yield what a thread does in a step: stamps (threads, 2 + 2 calls)."""
     times, row = step[thread], thread + 1
     yield _event("barrier", "barrier", row, times[0], times[1], {"before": "the step"})
     for index, call in enumerate(plan.calls):
@@ -50,7 +50,6 @@ def _events_of_thread(plan: Plan, step: Array, thread: int) -> Iterator[dict[str
         if thread == 0 or call.partition != "one":
             about = _arguments(call, int((step[:, end] - step[:, begin]).max()))
             yield _event(call.node, call.phase, row, times[begin], times[end], about)
-    yield _event("barrier", "barrier", row, times[-2], times[-1], {"before": "the step's end"})
 
 
 def _arguments(call: Call, nanoseconds: int) -> dict[str, Any]:

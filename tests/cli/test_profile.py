@@ -35,7 +35,7 @@ def test_every_call_is_there_and_the_times_add_up(place, threads):
     for rows in (found["calls"], found["layers"]):
         assert all(row.keys() >= FIGURES for row in rows)
         assert sum(row["us"] for row in rows) == pytest.approx(found["calls_us"])
-        assert sum(row["waits us"] for row in rows) <= found["waiting_us"] * (1 + 1e-9)
+        assert sum(row["waits us"] for row in rows) == pytest.approx(found["waiting_us"])
         shares = sum(row["share"] for row in rows) + found["barriers_share"]
         assert shares == pytest.approx(1)
     assert found["calls_us"] + found["barriers_us"] == pytest.approx(found["step_us"])
@@ -53,7 +53,7 @@ def test_the_trace_has_every_event(place, threads):
     _, plan = compile_only(load_config(place.folder / "small.yaml", [*options[:2]]))
     alone = sum(call.partition == "one" for call in plan.calls)
     assert alone
-    barriers = sum(call.barrier for call in plan.calls) + 2
+    barriers = sum(call.barrier for call in plan.calls) + 1
     calls = threads * len(plan.calls) - (threads - 1) * alone
     complete = [event for event in events if event["ph"] == "X"]
     assert len(complete) == 20 * (1 + calls + threads * barriers)
@@ -69,7 +69,7 @@ def test_the_trace_has_every_event(place, threads):
     for step in steps:
         end = step["ts"] + step["dur"]
         inside = [event for event in complete if event["tid"] == 1 and step["ts"] <= event["ts"] < end]
-        assert all(event["ts"] + event["dur"] <= end + 1e-6 for event in inside)
+        assert all(event["ts"] + event["dur"] <= end + 1e-3 for event in inside if event["cat"] != "barrier")
 
 
 def test_tables(place):
