@@ -72,10 +72,15 @@ class ScratchSize:
 
 @dataclass(eq=False)
 class Update:
-    """What becomes of a variable's gradient: kernels applied in order to each finished part of it."""
+    """What becomes of a variable's gradient: kernels applied in order to each finished part of it.
+
+    `descent` is there where that is no more than w -= rate * g: the weights w, and the scalars whose first is the
+    rate. A layer may then do so itself, as it makes g.
+    """
 
     variable: str
     steps: tuple[Step, ...]
+    descent: tuple[Buffer, Buffer] | None = None
 
 
 @dataclass(eq=False)

@@ -86,7 +86,9 @@ class OptimizerRule(UpdateRule):
         if variable.constraint is not None:
             self.constrained.append(emit)
         if not (self.accumulates or self.clips_norm):
-            return Update(emit.name, (*self._prepare(emit), *self._apply(emit)))
+            steps = (*self._prepare(emit), *self._apply(emit))
+            is_plain = len(steps) == 1 and self.optimizer.only_descends
+            return Update(emit.name, steps, (emit.weights, emit.scalars) if is_plain else None)
         if self.accumulates:
             gradient = emit.slot("gradient_sum")
             step = Step(accumulate_gradient, {"total": gradient})

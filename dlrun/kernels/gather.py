@@ -16,6 +16,7 @@ from dlrun.kernels.lang import (
     Live,
     Out,
     OutInt,
+    Primitive,
     Size,
     Thread,
     Threads,
@@ -28,10 +29,30 @@ from dlrun.kernels.lang import (
 )
 
 
+prefetch = Primitive("dlrun.kernels.prefetch:prefetch")
+
+AHEAD = 4
+"""Rows that are fetched ahead: as the order is random, no hardware would foresee them."""
+HEAD, LINE = 1024, 16
+"""How many entries of such a row are asked for; a cache line has at least LINE."""
+
+
+@helper
+def fetch_row(data, row, size):
+    """Ask for a row's first entries; what follows them, hardware foresees."""
+    for i in range(0, min(size, HEAD), LINE):
+        prefetch(shift(data, row * size + i))
+
+
 @helper
 def gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads):
     """Gather, convert and scale this thread's rows."""
-    for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+    begin, end = first_of(rows, thread, threads), last_of(rows, thread, threads)
+    for n in range(begin, min(begin + AHEAD, end)):
+        fetch_row(data, order[first + n], size)
+    for n in range(begin, end):
+        if n + AHEAD < end:
+            fetch_row(data, order[first + n + AHEAD], size)
         x, out = shift(data, order[first + n] * size), shift(y, n * size)
         if channels == 1:
             s, o = scale[0], offset[0]

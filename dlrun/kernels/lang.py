@@ -205,6 +205,8 @@ spin_pause = Primitive(f"{_INTRINSICS}:spin_pause")
 flush_denormals = Primitive(f"{_INTRINSICS}:flush_denormals")
 tile = Primitive("dlrun.kernels.tile:tile", by_lanes=True)
 """The register tile of every matrix product: see dlrun.kernels.tile."""
+descend = Primitive("dlrun.kernels.tile:descend", by_lanes=True)
+"""The tile that steps down the gradient it makes."""
 tile_rows: Any = Primitive("dlrun.kernels.tile:tile_rows", by_lanes=True)
 small_tile_rows: Any = Primitive("dlrun.kernels.tile:small_tile_rows", by_lanes=True)
 tile_columns: Any = Primitive("dlrun.kernels.tile:tile_columns", by_lanes=True)

@@ -7,7 +7,17 @@ index, whatever the range of rows and columns that a thread computes: partitions
 
 from __future__ import annotations
 
-from dlrun.kernels.lang import apply_update, helper, real, shift, small_tile_rows, tile, tile_columns, tile_rows
+from dlrun.kernels.lang import (
+    apply_update,
+    descend,
+    helper,
+    real,
+    shift,
+    small_tile_rows,
+    tile,
+    tile_columns,
+    tile_rows,
+)
 
 NO_LIMIT = float("-inf")
 DEPTH = 256
@@ -135,6 +145,40 @@ def weight_gradient(
                     )  # fmt: skip
                     i += ahead
         apply_update(dw, scratch, first * columns, count * columns)
+
+
+@helper
+def weight_descent(
+    x, x_row, dy, dy_row, w, w_row, rate, zeros, scratch, rows, weights, first_column, last_column
+):  # fmt: skip
+    """w[i, n] -= rate * sum_r x[r, i] dy[r, n], r < rows, i < weights, for a range of columns.
+
+    FEATURES weights at a time, so that their inputs stay in L1 over the columns; `scratch` (FEATURES, tile_columns)
+    holds sums of more than DEPTH rows.
+    """
+    for first in range(0, weights, FEATURES):
+        count = min(FEATURES, weights - first)
+        for n in range(first_column, last_column, tile_columns):
+            width = min(tile_columns, last_column - n)
+            for r in range(0, rows, DEPTH):
+                terms = min(DEPTH, rows - r)
+                i = 0
+                while i < count:
+                    ahead = rows_ahead(count - i)
+                    sums = shift(scratch, i * tile_columns)
+                    start, start_row = zeros if r == 0 else sums, 0 if r == 0 else tile_columns
+                    a, b = shift(x, r * x_row + first + i), shift(dy, r * dy_row + n)
+                    if r + terms == rows:
+                        descend(
+                            a, 1, x_row, 0, b, dy_row, 0, start, start_row, shift(w, (first + i) * w_row + n), w_row,
+                            terms, 1, ahead, width, rate,
+                        )  # fmt: skip
+                    else:
+                        tile(
+                            a, 1, x_row, 0, b, dy_row, 0, start, start_row, sums, tile_columns, terms, 1,
+                            ahead, width, real(NO_LIMIT),
+                        )  # fmt: skip
+                    i += ahead
 
 
 @helper

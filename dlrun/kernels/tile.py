@@ -6,6 +6,10 @@ for r < rows, n < columns, with rows ≤ tile_rows and columns ≤ tile_columns.
 loops. `initial` with row stride c_row and the address of c accumulates; with stride 0 it is a bias row (or zeros).
 `floor` is -inf, or 0 for a fused ReLU; NaN passes through. All strides count elements.
 
+`descend` takes a `rate` in the place of the floor and steps down the gradient that it has just made:
+
+    c[r, n] -= rate * (initial[r, n] + sum_o sum_k a[..] * b[..])
+
     dense forward            rows: samples          inner: inputs          outer: 1
     dense weight gradient    rows: inputs           inner: samples         outer: 1
     conv forward             rows: pixels of a row  inner: (kx, ci)        outer: ky
@@ -58,17 +62,22 @@ def tile_columns(target: Target) -> int:
     return VECTORS * target.lanes
 
 
-class _Tile:
-    """Builds the LLVM function of one tile shape: `rows` by `vectors` registers of sums."""
+def tile_name(target: Target, rows: int, vectors: int, descends: bool) -> str:
+    """Return the name of a tile's LLVM function."""
+    return f"{'descend' if descends else 'tile'}_{rows}x{vectors}_{target.precision}"
 
-    def __init__(self, module: ir.Module, target: Target, rows: int, vectors: int) -> None:
-        self.rows, self.vectors, self.lanes = rows, vectors, target.lanes
+
+class _Tile:
+    """Builds the LLVM function of one tile shape: `rows` by `vectors` registers of sums, stored or descended."""
+
+    def __init__(self, module: ir.Module, target: Target, rows: int, vectors: int, descends: bool) -> None:
+        self.rows, self.vectors, self.lanes, self.descends = rows, vectors, target.lanes, descends
         self.scalar = ir.FloatType() if target.precision == "float32" else ir.DoubleType()
         self.vector = ir.VectorType(self.scalar, self.lanes)
         self.bytes = 4 if target.precision == "float32" else 8
         self.module = module
         kind = ir.FunctionType(ir.VoidType(), [I64] * 15 + [self.scalar])
-        self.function = ir.Function(module, kind, f"tile_{rows}x{vectors}_{self.scalar}")
+        self.function = ir.Function(module, kind, tile_name(target, rows, vectors, descends))
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
         for argument, name in zip(self.function.args, ARGUMENTS, strict=True):
@@ -142,14 +151,18 @@ class _Tile:
         builder.cbranch(builder.icmp_signed("<", outer_next, self.given.n_outer), outer_block, done_block)
 
         builder.position_at_end(done_block)
-        self.store(c_rows, [self.above_floor(value) for value in new])
+        self.store(c_rows, self.descended(c_rows, new) if self.descends else [self.above_floor(x) for x in new])
+
+    @property
+    def fma(self) -> Any:
+        """LLVM's fused multiply-add of vectors."""
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        name = f"llvm.fma.v{self.lanes}f{8 * self.bytes}"
+        return cgutils.get_or_insert_function(self.module, kind, name)
 
     def multiply_add(self, a_rows: list[Any], b_here: Any, k: Any, sums: list[Any]) -> list[Any]:
         """Emit one step of the inner loop: broadcast each row's a, multiply with the columns of b, add."""
-        builder = self.builder
-        kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        suffix = "f32" if self.bytes == 4 else "f64"
-        fma = cgutils.get_or_insert_function(self.module, kind, f"llvm.fma.v{self.lanes}{suffix}")
+        builder, fma = self.builder, self.fma
         a_offset, b_row = builder.mul(k, self.given.a_k), builder.gep(b_here, [builder.mul(k, self.given.b_k)])
         columns = [self.load(b_row, j) for j in range(self.vectors)]
         new = []
@@ -170,6 +183,12 @@ class _Tile:
         """Return max(value, floor) that lets NaN pass: floor only where floor > value."""
         floor = self.splat(self.given.floor)
         return self.builder.select(self.builder.fcmp_ordered(">", floor, value), floor, value)
+
+    def descended(self, c_rows: list[Any], values: list[Any]) -> list[Any]:
+        """Return c - rate * value."""
+        minus_rate = self.splat(self.builder.fneg(self.given.floor))
+        old = [self.load(c_rows[i], j) for i, j in self.places]
+        return [self.builder.call(self.fma, [minus_rate, *pair]) for pair in zip(values, old, strict=True)]
 
     def store(self, c_rows: list[Any], values: list[Any]) -> None:
         """Store the rows that are valid; whole vectors where all columns are, else masked."""
@@ -220,7 +239,7 @@ class _Tile:
 
 
 @cache
-def _tile(target: Target, rows: int, vectors: int) -> Any:
+def _tile(target: Target, rows: int, vectors: int, descends: bool) -> Any:
     scalar = types.float32 if target.precision == "float32" else types.float64
 
     @intrinsic
@@ -229,10 +248,9 @@ def _tile(target: Target, rows: int, vectors: int) -> Any:
         rows_valid, columns, floor,
     ):  # fmt: skip
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            name = f"tile_{rows}x{vectors}_{ir.FloatType() if target.precision == 'float32' else ir.DoubleType()}"
-            function = builder.module.globals.get(name)
+            function = builder.module.globals.get(tile_name(target, rows, vectors, descends))
             if function is None:
-                function = _Tile(builder.module, target, rows, vectors).function
+                function = _Tile(builder.module, target, rows, vectors, descends).function
             addresses = [
                 builder.ptrtoint(value, I64) if isinstance(kind, types.CPointer) else value
                 for value, kind in zip(args, sig.args, strict=True)
@@ -251,10 +269,21 @@ def _tile(target: Target, rows: int, vectors: int) -> Any:
 
 @cache
 def tile(target: Target) -> Any:
-    """Return tile(...) over pointers, with the arguments of ARGUMENTS: picks the smallest shape that holds the tile."""
+    """Return tile(...) over pointers, with the arguments of ARGUMENTS."""
+    return _of_any_shape(target, descends=False)
+
+
+@cache
+def descend(target: Target) -> Any:
+    """Return descend(...) over pointers, with the arguments of ARGUMENTS, and the rate in the floor's place."""
+    return _of_any_shape(target, descends=True)
+
+
+def _of_any_shape(target: Target, descends: bool) -> Any:
+    """Return the function that picks the smallest shape that holds the tile."""
     rows_of_full, lanes = tile_rows(target), target.lanes
-    full, half, short = (_tile(target, count, VECTORS) for count in (rows_of_full, ROWS, SMALL_ROWS))
-    narrow = _tile(target, rows_of_full, 1)
+    full, half, short = (_tile(target, count, VECTORS, descends) for count in (rows_of_full, ROWS, SMALL_ROWS))
+    narrow = _tile(target, rows_of_full, 1, descends)
 
     @njit(_nrt=False, error_model="numpy")
     def call(  # type: ignore[no-untyped-def]

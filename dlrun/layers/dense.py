@@ -11,6 +11,8 @@ from dlrun.costs import Choice, Way, cheapest
 from dlrun.errors import ShapeError
 from dlrun.kernels.lang import (
     In,
+    InDouble,
+    InOut,
     Live,
     Number,
     Out,
@@ -22,6 +24,8 @@ from dlrun.kernels.lang import (
     first_of,
     kernel,
     last_of,
+    real,
+    shift,
     tile_columns,
 )
 from dlrun.kernels.products import (
@@ -30,6 +34,7 @@ from dlrun.kernels.products import (
     product,
     transposed_product,
     transposed_product_of_few,
+    weight_descent,
     weight_gradient,
 )
 from dlrun.kernels.target import MOST_COLUMNS
@@ -103,7 +108,9 @@ class Dense(Weighted):
         if dx is not None:
             self._backward_input(emit, dx, flops)
         update = emit.update("kernel")
-        if update is not None:
+        if update is not None and update.descent is not None:
+            self._descend(emit, *update.descent, flops)
+        elif update is not None:
             rows = emit.batch * prod(emit.input_shapes[0][:-1])
             weights = 48 if rows >= MANY_ROWS else 12
             emit.call(
@@ -117,6 +124,15 @@ class Dense(Weighted):
                 dense_backward_bias, partition="split", dy=emit.output_gradient, db=update,
                 scratch=ScratchSize(64), rows=emit.rows, positions=prod(emit.input_shapes[0][:-1]), units=self.units,
             )  # fmt: skip
+
+    def _descend(self, emit: Emitter, weights: Buffer, scalars: Buffer, flops: int) -> None:
+        """Emit the weights' gradient and its plain descent in one: shared out as the forward pass reads the weights."""
+        panels = self.units // MOST_COLUMNS
+        emit.call(
+            dense_descend, partition="split", flops=flops, x=emit.input, dy=emit.output_gradient, w=weights,
+            scalars=scalars, zeros=emit.zeros(MOST_COLUMNS), scratch=ScratchSize(FEATURES * MOST_COLUMNS),
+            by_columns=int(panels >= emit.threads), **self._sizes(emit),
+        )  # fmt: skip
 
     def _backward_input(self, emit: Emitter, dx: Buffer, flops: int) -> None:
         """Emit the input's gradient; what is smaller is transposed: the weights, or the gradients of few rows."""
@@ -208,6 +224,31 @@ def dense_backward_weights(
     """
     first, last = first_of(features, thread, threads), last_of(features, thread, threads)
     weight_gradient(x, features, dy, units, dw, zeros, scratch, first, last, weights, rows * positions, units)
+
+
+@kernel
+def dense_descend(
+    x: In, dy: In, w: InOut, scalars: InDouble, zeros: In, scratch: Scratch, by_columns: Size, rows: Live,
+    positions: Size, features: Size, units: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """w[i, n] -= rate * sum_r x[r, i] dy[r, n]; the rate is scalars[0].
+
+    Shapes: x (rows, positions, features), dy (rows, positions, units), w (features, units).
+    Partition: panels of units, whose weights then stay in one core's cache, or rows of the weights.
+    """
+    rate = real(scalars[0])
+    if by_columns != 0:
+        panels = (units + tile_columns - 1) // tile_columns
+        first, last = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
+        weight_descent(
+            x, features, dy, units, w, units, rate, zeros, scratch, rows * positions, features, first, min(last, units)
+        )
+    else:
+        first, last = first_of(features, thread, threads), last_of(features, thread, threads)
+        weight_descent(
+            shift(x, first), features, dy, units, shift(w, first * units), units, rate, zeros, scratch,
+            rows * positions, last - first, 0, units,
+        )  # fmt: skip
 
 
 @kernel

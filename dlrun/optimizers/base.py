@@ -67,6 +67,11 @@ class Optimizer(Component):
         """Return the optimizer's own numbers (n, k): what its kernel finds from scalars[2] on."""
         return np.empty((len(updates), 0))
 
+    @property
+    def only_descends(self) -> bool:
+        """Whether `steps` does no more than w -= scalars[0] * g."""
+        return False
+
     def steps(self, emit: UpdateEmitter) -> tuple[Step, ...]:
         """Return the kernel calls that apply a part of a gradient to the weights."""
         raise TypeError(f"{type(self).__name__} has no steps")

@@ -29,6 +29,11 @@ class SGD(Optimizer):
     nesterov: bool = False
     """Whether the gradient is taken as if at the point where the momentum leads."""
 
+    @property
+    def only_descends(self) -> bool:
+        """Whether there is no momentum."""
+        return not self.momentum
+
     def steps(self, emit: UpdateEmitter) -> tuple[Step, ...]:
         """Return one kernel call: with momentum or without."""
         if not self.momentum:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from dlrun.layers import Dense
+from dlrun.layers.dense import dense_descend
 from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
+from tests.support.training import Training, differing
 
 
 def dense_loop(x, w, b):
@@ -65,3 +67,16 @@ def test_positions_have_the_same_bits_on_all_threads():
     x = np.random.default_rng(7).standard_normal((6, 110, 40))
     same_bits_on_threads([Dense(units=70, activation="relu"), Dense(units=10)], x)
     batch_equals_samples([Dense(units=70, activation="relu"), Dense(units=10)], x)
+
+
+@pytest.mark.parametrize("shape", [(19, 13), (19, 40, 12), (19, 1)])
+def test_plain_descent_is_the_gradient_with_its_update(shape):
+    x = np.random.default_rng(8).standard_normal(shape)
+    layers = [{"type": "dense", "units": 100, "activation": "tanh"}, {"type": "dense", "units": 5}]
+    kept = [Training(layers, x, threads, "sgd").run() for threads in (1, 2, 3, 4)]
+    apart = Training(layers, x, 2, "sgd", clipvalue=1e9)
+    assert {call.kernel for call in apart.plan.calls}.isdisjoint({dense_descend})
+    for other in kept[1:]:
+        assert differing(kept[0], other) == []
+    for name, array in apart.run().items():
+        np.testing.assert_allclose(kept[0][name], array, rtol=2e-5, atol=2e-6)
