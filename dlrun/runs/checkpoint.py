@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 
 from dlrun.errors import CheckpointError
-from dlrun.runs.files import write_bytes
+from dlrun.runs.files import replacing
+from dlrun.runs.tensor_file import NAMES, write_tensors
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FORMAT_VERSION = 1
-DTYPES = ("float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool")
+DTYPES = tuple(NAMES)
 """What a tensor of a checkpoint may hold."""
-
 _VERSION_KEY = "dlrun_checkpoint"
 _HASH_KEY = "sha256"
 _LARGEST_HEADER = 100_000_000  # safetensors' own limit
@@ -60,14 +60,12 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Array], metadata: Mapping[
     Raises: RunError when the disk is full or the place can't be written; TypeError for a dtype or value that a
     checkpoint can't hold; ValueError for a metadata name that is taken.
     """
-    from safetensors.numpy import save
-
     arrays = {name: _storable(name, array) for name, array in tensors.items()}
     texts = _encode(metadata)
     content_hash = _content_hash(arrays, texts)
     texts[_HASH_KEY] = content_hash
-    # Not save_file: it writes a temporary file of its own, which a kill would leave, and renames it unsynced.
-    write_bytes(Path(path), save(arrays, texts))
+    with replacing(Path(path)) as temporary, temporary.open("wb") as file:
+        write_tensors(file, arrays, texts)
     return content_hash
 
 

@@ -40,20 +40,20 @@ class Restored:
     state: TrainingState
 
 
-def training_snapshot(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return copies of all that resuming to the bit needs, as tensors and metadata of a checkpoint."""
+def training_content(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return views of all that resuming to the bit needs, as tensors and metadata of a checkpoint."""
     session, state = trainer.session, trainer.state
     executor, averages = trainer.executor, session.averages()
     tensors = {}
     for name, array in session.variables().items():
-        tensors[WEIGHTS + name] = array.copy()
+        tensors[WEIGHTS + name] = array
         if name in averages:
-            tensors[TRAINED + name] = tensors[WEIGHTS + name]
-            tensors[WEIGHTS + name] = averages[name].reshape(array.shape).copy()
+            tensors[TRAINED + name] = array
+            tensors[WEIGHTS + name] = averages[name].reshape(array.shape)
     for name in _optimizer_state(trainer):
-        tensors[OPTIMIZER + name] = executor.array(name).copy()
+        tensors[OPTIMIZER + name] = executor.array(name)
     if state.step_of_epoch:
-        tensors |= {COLLECTED + name: array.copy() for name, array in _collected(trainer).items()}
+        tensors |= {COLLECTED + name: array for name, array in _collected(trainer).items()}
     return tensors, {**session.description, "state": state.to_json()}
 
 

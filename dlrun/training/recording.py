@@ -18,7 +18,7 @@ from dlrun.runs.plots import draw_curves, noting
 from dlrun.runs.record import DataState, Status, now, read_record, update_record
 from dlrun.runs.tensorboard import EventWriter, open_events
 from dlrun.runs.train_log import TrainLog
-from dlrun.training.checkpointing import training_snapshot
+from dlrun.training.checkpointing import training_content
 from dlrun.training.events import EpochResult, Listener, Start
 from dlrun.training.trainer import Trainer
 
@@ -39,6 +39,8 @@ class Recorder(Listener):
         self._checkpoints: dict[Path, tuple[dict[str, Array], dict[str, Any]]] = {}
         self._changes: dict[str, Any] = {}
         self._written = time.monotonic()
+        self._is_due = True
+        """Whether the checkpoints of the epoch that has just ended are written at once."""
 
     def loaded(self, dataset: Dataset) -> None:
         """Record which data the run uses."""
@@ -78,7 +80,9 @@ class Recorder(Listener):
         if result.is_best:
             changes |= {"best_epoch": row["epoch"], "best_metrics": _measures(row)}
         self._changes |= changes
-        self._write_if_due()
+        self._is_due = time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES
+        if self._is_due:
+            self._write()
 
     def note(self, text: str) -> None:
         """Log a note and show it."""
@@ -86,23 +90,28 @@ class Recorder(Listener):
         self.console.note(text)
 
     def save(self, trainer: Trainer, kind: str) -> None:
-        """Write a checkpoint: "last", "best" or "numbered"; "last" and "best" of very short epochs wait a little."""
+        """Write a checkpoint: "last", "best" or "numbered"; "last" and "best" of very short epochs wait a little.
+
+        What waits is copied; what is written at once isn't, so that a checkpoint needs no memory of its own.
+        """
+        tensors, metadata = training_content(trainer)
         if kind == "numbered":
-            save_checkpoint(self.run.numbered_checkpoint(trainer.state.epoch), *training_snapshot(trainer))
+            save_checkpoint(self.run.numbered_checkpoint(trainer.state.epoch), tensors, metadata)
             return
         path = self.run.last if kind == "last" else self.run.best
-        self._checkpoints[path] = training_snapshot(trainer)
+        if self._is_due:
+            save_checkpoint(path, tensors, metadata)
+            self._checkpoints.pop(path, None)
+        else:
+            self._checkpoints[path] = {name: array.copy() for name, array in tensors.items()}, metadata
         if kind == "last":
             state = trainer.state
             self._changes |= {
                 "step": state.step, "epochs": state.epoch, "train_seconds": state.train_seconds,
                 "checkpoint": str(path.relative_to(self.run.path)),
             }  # fmt: skip
-        self._write_if_due()
-
-    def _write_if_due(self) -> None:
-        if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
-            self._write()
+            if self._is_due:
+                self._write()
 
     def _write(self) -> None:
         """Write what has waited: the best checkpoint, the last, which knows of it, and the record that names both."""
