@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from dlrun.activations.base import Activation
 from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, real, shift
 from dlrun.kernels.math import exp
+from dlrun.kernels.statistics import row_max, row_sum
 
 
 @kernel
@@ -13,14 +14,10 @@ def softmax_forward(x: In, y: Out, rows: Live, size: Size, width: Size, thread: 
     parts = size // width
     for part in range(first_of(rows, thread, threads) * parts, last_of(rows, thread, threads) * parts):
         z, p = shift(x, part * width), shift(y, part * width)
-        top = z[0]
-        for i in range(width):
-            top = max(top, z[i])
+        top = row_max(z, width)
         for i in range(width):
             p[i] = exp(z[i] - top)
-        total = real(0)
-        for i in range(width):
-            total += p[i]
+        total = row_sum(p, width)
         for i in range(width):
             p[i] = p[i] / total
 

@@ -99,6 +99,25 @@ def combine_statistics(partials, mean, m2, rows, places, channels):
 
 
 @helper
+def row_max(x, count):
+    """Return the largest of x[0 .. count), count > 0: eight maxima side by side."""
+    m0 = m1 = m2 = m3 = m4 = m5 = m6 = m7 = x[0]
+    done = count // 8 * 8
+    for i in range(0, done, 8):
+        m0 = max(m0, x[i])
+        m1 = max(m1, x[i + 1])
+        m2 = max(m2, x[i + 2])
+        m3 = max(m3, x[i + 3])
+        m4 = max(m4, x[i + 4])
+        m5 = max(m5, x[i + 5])
+        m6 = max(m6, x[i + 6])
+        m7 = max(m7, x[i + 7])
+    for i in range(done, count):
+        m0 = max(m0, x[i])
+    return max(max(max(m0, m4), max(m1, m5)), max(max(m2, m6), max(m3, m7)))
+
+
+@helper
 def row_sum(x, count):
     """Return the sum of x[0 .. count): eight sums side by side, so that none waits for the last addition."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = real(0)

@@ -95,18 +95,28 @@ def check_numbers(loss: Loss, shape: tuple[int, ...], target: Feature) -> None:
     )
 
 
-def check_labels(loss: Loss, shape: tuple[int, ...], target: Feature) -> None:
-    """Raise ShapeError unless the target holds classes and there is an output for each."""
+def check_labels(loss: Loss, shape: tuple[int, ...], target: Feature, sequences: bool = False) -> None:
+    """Raise ShapeError unless the target holds classes and there is an output for each.
+
+    With `sequences`, the target may hold a class for each position of a sequence, and so must the output.
+    """
     if target.kind != "labels":
         raise ShapeError(
             f"{loss.type} needs classes as its target, {target.name!r} holds numbers",
             help="use loss: mse for numbers, or say that the target's column holds classes",
         )
     classes = len(target.classes or ())
-    if shape != (classes,):
+    if target.shape and not sequences:
         raise ShapeError(
-            f"the target {target.name!r} has {classes} classes, the network's output has shape {shape}",
-            help=way_to(shape, (classes,)),
+            f"{loss.type} takes one class a row, the target {target.name!r} has classes of shape {target.shape}",
+            help="use loss: cross_entropy",
+        )
+    wanted = (*target.shape, classes)
+    if shape != wanted:
+        each = f" at each place of {target.shape}" if target.shape else ""
+        raise ShapeError(
+            f"the target {target.name!r} has {classes} classes{each}, the network's output has shape {shape}",
+            help=way_to(shape, wanted),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dlrun.kernels.lang import In, Live, Number, Out, Size, Thread, Threads, first_of, kernel, last_of, real, shift
 from dlrun.kernels.math import exp, log
+from dlrun.kernels.statistics import row_max, row_sum
 
 
 @kernel
@@ -21,14 +22,10 @@ def softmax_cross_entropy_of_shares(
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         logits, shares = shift(z, r * classes), shift(t, r * classes)
         probability, gradient = shift(p, r * classes), shift(dz, r * classes)
-        top = logits[0]
-        for j in range(classes):
-            top = max(top, logits[j])
+        top = row_max(logits, classes)
         for j in range(classes):
             probability[j] = exp(logits[j] - top)
-        total = zero
-        for j in range(classes):
-            total += probability[j]
+        total = row_sum(probability, classes)
         height = log(total) + top
         loss, mass, raw, weighted = zero, zero, zero, zero
         for j in range(classes):

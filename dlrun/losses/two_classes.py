@@ -26,6 +26,11 @@ def check_two_classes(loss: Loss, shape: tuple[int, ...], target: Feature) -> No
         raise ShapeError(
             f"{loss.type} tells two classes apart, the target {target.name!r} has {classes}", help=f"use loss: {other}"
         )
+    if target.shape:
+        raise ShapeError(
+            f"{loss.type} takes one class a row, the target {target.name!r} has classes of shape {target.shape}",
+            help="use loss: cross_entropy, with two outputs at each place",
+        )
     if prod(shape) != 1:
         raise ShapeError(
             f"{loss.type} takes one output for two classes, the network's output has shape {shape}",

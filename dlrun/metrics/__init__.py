@@ -16,6 +16,7 @@ from dlrun.metrics.confusion_matrix import ConfusionMatrix
 from dlrun.metrics.f1 import F1
 from dlrun.metrics.mae import MAE
 from dlrun.metrics.mse import MSE
+from dlrun.metrics.perplexity import Perplexity
 from dlrun.metrics.precision import Precision
 from dlrun.metrics.r2 import R2
 from dlrun.metrics.recall import Recall
@@ -35,6 +36,7 @@ METRICS: Registry[Metric] = Registry(
         AUC,
         AveragePrecision,
         ConfusionMatrix,
+        Perplexity,
         MSE,
         RMSE,
         MAE,

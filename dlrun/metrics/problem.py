@@ -58,13 +58,19 @@ def problem_of(metric: str, target: Feature, outputs: int, allowed: tuple[Kind, 
 def class_rows(y_true: Array, y_pred: Array, weights: Array | None) -> tuple[Array, Array, Floats]:
     """Rows of class indices; the places of a sequence or image count as rows of their own.
 
+    Places that are no rows are left out, as the loss leaves them out: those with a label below 0, and padding, where
+    the loss gives no class any probability.
     Shapes: y_true (n, ...), y_pred (n, ..., k), weights (n,) → (m,) int64, (m, k), (m,) float64.
     """
     y_true = np.asarray(y_true)
     labels = y_true.reshape(-1).astype(np.int64)
     scores = np.asarray(y_pred).reshape(len(labels), y_pred.shape[-1])
     each = weights_or_ones(weights, len(y_true))
-    return labels, scores, np.repeat(each, len(labels) // max(len(each), 1))
+    each = np.repeat(each, len(labels) // max(len(each), 1))
+    if y_true.ndim > 1:
+        real = (labels >= 0) & scores.any(axis=1)
+        labels, scores, each = labels[real], scores[real], each[real]
+    return labels, scores, each
 
 
 def binary_rows(y_true: Array, y_pred: Array, weights: Array | None) -> tuple[Array, Array, Floats]:
@@ -97,7 +103,8 @@ def _problem(metric: str, target: Feature, outputs: int) -> Problem:
             f"{metric} needs one output for each class: {target.name!r} has {len(names)} classes, "
             f"the network {outputs} outputs"
         )
-    return Problem("multi_label" if target.shape == (outputs,) else "classes", names)
+    several = target.shape == (outputs,) and target.stored_dtype != "int32"  # class indices are int32
+    return Problem("multi_label" if several else "classes", names)
 
 
 def _way_out(kind: Kind, allowed: tuple[Kind, ...]) -> str:

@@ -321,6 +321,24 @@ def test_places_of_a_sequence_count_as_rows_with_the_sequence_s_weight():
     )
 
 
+def test_places_without_a_label_or_probabilities_are_no_rows():
+    truth = np.array([[0, 1, 2, -1, -1], [1, 1, 0, 0, 2]])
+    scores = np.eye(4)[[[0, 1, 0, 2, 2], [1, 0, 0, 0, 2]]]
+    scores[1, 3:] = 0
+    for name, expected in (("accuracy", 4 / 6), ("balanced_accuracy", (1 + 2 / 3 + 0) / 3)):
+        assert measure(METRICS[name](), PLACES, (truth, scores, None), 2)[name] == pytest.approx(expected)
+
+
+def test_perplexity_is_the_exponential_of_the_mean_surprise():
+    truth, scores = np.array([0, 2]), np.array([[0.5, 0.25, 0.25, 0], [0.1, 0.1, 0.8, 0]])
+    found = measure(METRICS["perplexity"](), CLASSES, (truth, scores, np.array([1, 3])), 3)["perplexity"]
+    assert found == pytest.approx(np.exp(-(np.log(0.5) + 3 * np.log(0.8)) / 4))
+    even = np.full((4, 5, 4), 1 / 4)
+    words = np.random.default_rng(0).integers(0, 4, (4, 5))
+    assert measure(METRICS["perplexity"](), PLACES, (words, even, None), 3)["perplexity"] == pytest.approx(4)
+    assert np.isfinite(measure(METRICS["perplexity"](), CLASSES, (truth, np.eye(4)[[1, 1]], None), 3)["perplexity"])
+
+
 def sample(target, outputs, rows):
     random = np.random.default_rng(0)
     if target is TAGS:
@@ -340,6 +358,7 @@ FITS = {
     "auc": [(CLASSES, 4), (TWO, 1), (TWO, 2), (TAGS, 3)],
     "average_precision": [(CLASSES, 4), (TWO, 1), (TWO, 2), (TAGS, 3)],
     "confusion_matrix": [(CLASSES, 4), (TWO, 1), (TWO, 2)],
+    "perplexity": [(CLASSES, 4), (TWO, 2)],
     "mse": [(NUMBER, 1), (NUMBERS, 2)],
     "rmse": [(NUMBER, 1), (NUMBERS, 2)],
     "mae": [(NUMBER, 1), (NUMBERS, 2)],
