@@ -67,7 +67,7 @@ def summary(finished: Finished) -> Iterator[str]:
     """Yield what there is to say at a training's end."""
     from dlrun.cli.output import measure
 
-    state, reason = finished.trainer.state, finished.ending.reason
+    state, reason = finished.state, finished.ending.reason
     if state.best_epoch is not None:
         best = ", ".join(
             f"{name} {measure(value)}" for name, value in state.best_row.items() if name.startswith("validation/")

@@ -24,16 +24,17 @@ from dlrun.training.fit import check_fit, located
 from dlrun.training.recording import Recorder
 from dlrun.training.session import Session
 from dlrun.training.signals import Stopper
+from dlrun.training.state import TrainingState
 from dlrun.training.trainer import Ending, Trainer
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that came to an end, with its last row of metrics."""
+    """A run that came to an end, and what its training had reached."""
 
     run: RunDirectory
     ending: Ending
-    trainer: Trainer
+    state: TrainingState
 
 
 def settle(loaded: LoadedConfig, runs: Path) -> LoadedConfig:
@@ -70,12 +71,8 @@ def train(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: 
     resume = f"dlrun resume {run.path}"
     with Stopper() as stopper:
         try:
-            dataset = _load_data(loaded, restored)
-            recorder.loaded(dataset)
-            trainer = _prepare(loaded, dataset, run, recorder, restored)
-            stopper.trainer = trainer
-            ending = trainer.run()
-            keep_last = loaded.config.training.checkpoints.last or not ending.is_done or trainer.state.step_of_epoch > 0
+            ending, state = _run(loaded, run, recorder, restored, stopper)
+            keep_last = loaded.config.training.checkpoints.last or not ending.is_done or state.step_of_epoch > 0
             recorder.end("finished" if ending.is_done else "stopped", ending.reason, keep_last)
         except KeyboardInterrupt:
             recorder.fail("interrupted", "by the user")
@@ -85,8 +82,20 @@ def train(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: 
             recorder.fail("failed", str(error) or type(error).__name__)
             raise
     if ending.reason == "interrupted":
-        raise Interrupted(f"stopped after step {trainer.state.step}; a checkpoint is in {run.last}", resume)
-    return Finished(run, ending, trainer)
+        raise Interrupted(f"stopped after step {state.step}; a checkpoint is in {run.last}", resume)
+    return Finished(run, ending, state)
+
+
+def _run(
+    loaded: LoadedConfig, run: RunDirectory, recorder: Recorder, restored: Restored | None, stopper: Stopper
+) -> tuple[Ending, TrainingState]:
+    """Train to the end; the memory of data and network is free again when the curves are drawn."""
+    dataset = _load_data(loaded, restored)
+    recorder.loaded(dataset)
+    trainer = stopper.trainer = _prepare(loaded, dataset, run, recorder, restored)
+    ending = trainer.run()
+    stopper.end()
+    return ending, trainer.state
 
 
 def continue_run(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: Restored | None) -> Finished:

@@ -18,10 +18,12 @@ class Stopper:
 
     The first ends the training after its step, with a checkpoint; the second at once, without one, as does the first
     before `trainer` is set: both raise KeyboardInterrupt. The third one kills the process, whatever it is doing.
+    When the training has ended, the first one changes nothing.
     """
 
     def __init__(self) -> None:
         self.trainer: Trainer | None = None
+        self.has_ended = False
         self.received = 0
         self._kept: dict[int, Any] = {}
 
@@ -38,10 +40,15 @@ class Stopper:
         for number, handler in self._kept.items():
             signal.signal(number, handler)
 
+    def end(self) -> None:
+        """Let go of the trainer, which has ended."""
+        self.trainer, self.has_ended = None, True
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received += 1
-        if self.received == 1 and self.trainer is not None:
-            self.trainer.stop("interrupted")
+        if self.received == 1 and (self.trainer is not None or self.has_ended):
+            if self.trainer is not None:
+                self.trainer.stop("interrupted")
             return
         for each in self._kept:
             signal.signal(each, signal.SIG_DFL)

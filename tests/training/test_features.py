@@ -123,7 +123,7 @@ def test_the_best_weights_are_kept_for_use(tmp_path):
     worse = ("data.split={validation: 20, test: 20}", "optimizer.learning_rate=1.1", "training.epochs=9", early)
     finished = start(tmp_path, LINE, *worse, "training.checkpoints.best=null")
     assert finished.ending.reason == "early_stopping"
-    best = finished.trainer.state.best_epoch
+    best = finished.state.best_epoch
     assert best is not None
     assert len(rows_of(finished.run)) == best + 2
     evaluation = evaluate_run(finished.run, "validation", None)
@@ -155,7 +155,7 @@ def test_max_time_ends_a_run_of_short_epochs(tmp_path):
     finished = start(tmp_path, LINE, "training.epochs=1000000", "training.max_time=0.2")
     assert finished.ending.reason == "max_time"
     assert read_record(finished.run.record).status == "stopped"
-    assert 0.2 <= finished.trainer.state.train_seconds < 2
+    assert 0.2 <= finished.state.train_seconds < 2
 
 
 def test_numbered_checkpoints_and_no_last(tmp_path):
@@ -221,8 +221,7 @@ def test_an_autoencoder_learns_its_input(tmp_path):
 
 def test_limit_takes_so_many_rows(tmp_path):
     finished = start(tmp_path, LINE, "data.limit=35", EPOCH)
-    assert finished.trainer.steps_per_epoch == 4
-    assert finished.trainer.state.step == 4
+    assert finished.state.step == 4
 
 
 @pytest.mark.parametrize("rate", ["1e10", "1e38"])
