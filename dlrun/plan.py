@@ -132,6 +132,7 @@ def effects(step: Step) -> Iterator[Effect]:
 class Plan:
     """Everything the executor needs to run steps of at most `batch` samples, made for a number of threads.
 
+    The calls of `prologue` come once, before the first step of a run: what they compute is the same in all its steps.
     Results have the same bits with any number; barriers and the ways to share calls are chosen for this one.
     """
 
@@ -143,6 +144,7 @@ class Plan:
     scalars: int = 0
     arena_bytes: dict[Region, int] = field(default_factory=dict)
     collected: int = 0
+    prologue: list[Call] = field(default_factory=list)
 
     def region(self, region: Region) -> list[Buffer]:
         """Return the buffers of a region, in the order in which they were made."""
@@ -160,6 +162,6 @@ class Plan:
                     for part in argument.steps:
                         visit(part)
 
-        for call in self.calls:
+        for call in (*self.prologue, *self.calls):
             visit(call)
         return list(found)

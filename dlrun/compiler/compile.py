@@ -9,7 +9,9 @@ from dlrun.compiler.augment_calls import augmentation_problems
 from dlrun.compiler.graph import Graph, build_graph
 from dlrun.compiler.lower import Goal, Lowering
 from dlrun.compiler.passes.barriers import set_barriers
+from dlrun.compiler.passes.fold import fold_normalizations
 from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
+from dlrun.compiler.passes.hoist import hoist
 from dlrun.compiler.passes.order import order_calls
 from dlrun.compiler.passes.place import place
 from dlrun.compiler.passes.verify import verify
@@ -58,12 +60,15 @@ def compile_plan(
     """Compile a model for steps of at most `batch` samples on a number of threads."""
     graph = model.graph()
     fuse_link(graph, model.loss)
+    if not (goal.training or goal.gradients):
+        fold_normalizations(graph)
     fuse_relu(graph)
     fuse_pool(graph)
     lowering = Lowering(
         graph, model.signature, model.loss, updates, goal, precision, batch, seed, model.augment, threads
     )
     plan = lowering.run()
+    hoist(plan)
     order_calls(plan)
     place(plan, keep=goal.keep)
     verify(plan)

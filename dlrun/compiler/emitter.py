@@ -113,6 +113,11 @@ def mask_name(node: Node) -> str:
     return f"{node.name}/mask"
 
 
+def folded_name(node: Node, variable: str) -> str:
+    """Return the name of the buffer with a variable that has taken in the batch normalisation behind the node."""
+    return f"{node.name}/folded_{variable}"
+
+
 class Emitter:
     """One node's view of the builder: its inputs, output, variables, gradients."""
 
@@ -187,8 +192,9 @@ class Emitter:
         return self._input_gradient(index)
 
     def variable(self, name: str) -> Buffer:
-        """Return a variable of the node."""
-        return self.builder.plan.buffers[f"{self.node.name}/{name}"]
+        """Return a variable of the node, folded where the node takes in another."""
+        full = f"{self.node.name}/{name}" if self.node.folded is None else folded_name(self.node, name)
+        return self.builder.plan.buffers[full]
 
     def update(self, name: str) -> Update | None:
         """Return what becomes of a variable's gradient, or None if the variable is frozen."""

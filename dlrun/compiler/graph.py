@@ -29,6 +29,10 @@ class Node:
     """Whether the layer's forward pass applies the ReLU that follows it; the ReLU's own is then left out."""
     forward_elsewhere: bool = False
     """Whether another node's forward pass computes this one's output."""
+    folded: Node | None = None
+    """The batch normalisation that this node's weights take in."""
+    is_folded: bool = False
+    """Whether another node's weights take this one in: it keeps its variables, and nothing else."""
 
     @property
     def parameters(self) -> int:
@@ -54,7 +58,7 @@ class Graph:
 
     def consumers(self, name: str) -> list[Node]:
         """Return the nodes that take this output."""
-        return [node for node in self.nodes.values() if name in node.inputs]
+        return [node for node in self.nodes.values() if name in node.inputs and not node.is_folded]
 
 
 def build_graph(layers: Sequence[Layer], paths: Sequence[Path], signature: Signature) -> Graph:

@@ -9,6 +9,7 @@ from math import prod
 from dlrun.compiler.augment_calls import emit_augmentations
 from dlrun.compiler.data_calls import emit_inputs, emit_targets, emit_weights
 from dlrun.compiler.emitter import Builder, Emitter, LossEmitter, OutputEmitter, mask_name
+from dlrun.compiler.folding import emit_folded_weights
 from dlrun.compiler.graph import Graph, Node
 from dlrun.compiler.penalties import emit_penalties
 from dlrun.compiler.updates import UpdateRule
@@ -92,7 +93,11 @@ class Lowering:
 
     def _forward(self) -> None:
         for node in self.graph.nodes.values():
+            if node.is_folded:
+                continue
             self._enter("forward", node.name)
+            if node.folded is not None:
+                emit_folded_weights(self.builder, node, node.folded)
             inputs = [self.values[name] for name in node.inputs]
             output = self.values[node.name] = self._output_of(node)
             if not (self._is_alias(node) or node.forward_elsewhere):

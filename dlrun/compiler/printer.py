@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dlrun.compiler.graph import Graph
 from dlrun.layers.base import shape_text
-from dlrun.plan import Argument, Buffer, LiveValue, Plan, ScratchSize, Step, Update
+from dlrun.plan import Argument, Buffer, Call, LiveValue, Plan, ScratchSize, Step, Update
 
 REGIONS = {
     "work": "activations and gradients",
@@ -71,14 +71,19 @@ def plan_text(plan: Plan) -> str:
         size = str(buffer.bytes(plan.precision))
         rows.append((buffer.region, str(buffer.offset), size, buffer.dtype, entries, buffer.name))
     lines += [f"  {line}" for line in _table(rows)]
-    lines += ["", "calls"]
-    for index, call in enumerate(plan.calls):
-        if call.barrier:
-            lines.append("  ---- barrier ----")
-        reason = f" ({call.reason})" if call.reason else ""
-        lines.append(f"  {index:3d} {call.phase:8s} {call.node}: {call.kernel.name} by {call.partition}{reason}")
-        lines += [f"        {line}" for line in _arguments(call)]
+    if plan.prologue:
+        lines += ["", "calls before the first step", *_calls(plan.prologue)]
+    lines += ["", "calls", *_calls(plan.calls)]
     return "\n".join(lines) + "\n"
+
+
+def _calls(calls: Sequence[Call]) -> Iterator[str]:
+    for index, call in enumerate(calls):
+        if call.barrier:
+            yield "  ---- barrier ----"
+        reason = f" ({call.reason})" if call.reason else ""
+        yield f"  {index:3d} {call.phase:8s} {call.node}: {call.kernel.name} by {call.partition}{reason}"
+        yield from (f"        {line}" for line in _arguments(call))
 
 
 def _arguments(step: Step) -> Iterator[str]:

@@ -14,7 +14,7 @@ from dlrun.executor.profile_loop import run_steps_timed
 from dlrun.executor.run_loop import ALONE, BARRIER, CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
 from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.kernels.store import load_kernels
-from dlrun.plan import LIVE_WORDS, Argument, Buffer, LiveValue, Plan, ScratchSize, Step, Update
+from dlrun.plan import LIVE_WORDS, Argument, Buffer, Call, LiveValue, Plan, ScratchSize, Step, Update, effects
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 4)
@@ -77,7 +77,7 @@ class Executor:
         self._blocks: list[Array] = []
         self._fill_initial_values()
         self._place_scratch()
-        self._program = self._build_program()
+        self._prologue, self._program = self._build_program(plan.prologue), self._build_program(plan.calls)
 
     def array(self, name: str) -> Array:
         """Return a view of a buffer: flat, of its dtype."""
@@ -93,6 +93,7 @@ class Executor:
     ) -> Outcome:
         """Run a step for each row of `table` (steps, live values) with that row of `scalars` (steps, k).
 
+        The plan's prologue comes first.
         `poll(steps done)` is called now and then while the threads work; an exception it raises (KeyboardInterrupt
         among them) stops the run at the step's end and is raised again then. `stamps` (int64) gets the times of what
         each thread does, as `run_steps_timed` writes them; without it they are not taken.
@@ -105,36 +106,46 @@ class Executor:
         self._control[STOP // 8] = self._control[DONE // 8] = 0
         self._control[2:] = 0
         loop, more = (run_steps, {}) if stamps is None else (run_steps_timed, {"stamps": stamps.ctypes.data})
+        work = [(loop, self._loop_block(loop, self._program, table, scalars, **more))]
+        if len(self._prologue):
+            work.insert(0, (run_steps, self._loop_block(run_steps, self._prologue, table[:1], scalars[:1])))
+        statuses = self._run_threads(work, poll)
+        return Outcome(int(self._control[DONE // 8]), statuses[0])
+
+    def _loop_block(self, loop: Kernel, program: Array, table: Array, scalars: Array, **more: Argument) -> Array:
+        """Return the argument block for a run of a loop over a program: of this run alone, the next makes its own."""
         block = self._block_of(
             loop,
-            program=self._program.ctypes.data, calls=len(self.plan.calls), table=table.ctypes.data, steps=len(table),
+            program=program.ctypes.data, calls=len(program), table=table.ctypes.data, steps=len(table),
             live=self._live.ctypes.data, words=table.shape[1], scalar_table=scalars.ctypes.data,
             scalars=self._scalars.ctypes.data, scalar_count=scalars.shape[1], control=self._control.ctypes.data,
             **more,
         )  # fmt: skip
-        self._blocks.pop()  # of this run alone: the next one makes its own
-        statuses = self._run_threads(loop, block, poll)
-        return Outcome(int(self._control[DONE // 8]), statuses[0])
+        self._blocks.pop()
+        return block
 
     def stop(self) -> None:
         """Ask the running steps to end at the current step's end."""
         self._control[STOP // 8] = 1
 
-    def _run_threads(self, loop: Kernel, block: Array, poll: Callable[[int], None] | None) -> list[int]:
-        function = ENTRY(load_kernels([loop], self.plan.precision)[loop])
+    def _run_threads(self, work: Sequence[tuple[Kernel, Array]], poll: Callable[[int], None] | None) -> list[int]:
+        """Let all threads run one loop after the other, each with its block; return the statuses of the last."""
+        addresses = load_kernels([loop for loop, _ in work], self.plan.precision)
+        functions = [(ENTRY(addresses[loop]), block) for loop, block in work]
         statuses = [0] * self.threads
 
         ended = [threading.Event() for _ in statuses]
 
-        def work(thread: int) -> None:
+        def run(thread: int) -> None:
             try:
                 result = np.zeros(2, np.int64)
-                function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, thread, self.threads, 0)
+                for function, block in functions:
+                    function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, thread, self.threads, 0)
                 statuses[thread] = int(result[0])
             finally:
                 ended[thread].set()
 
-        workers = [threading.Thread(target=work, args=(thread,), daemon=True) for thread in range(self.threads)]
+        workers = [threading.Thread(target=run, args=(thread,), daemon=True) for thread in range(self.threads)]
         for worker in workers:
             worker.start()
         self._wait(ended, poll)
@@ -169,14 +180,15 @@ class Executor:
                 self.array(buffer.name)[:] = buffer.values
 
     def _place_scratch(self) -> None:
-        sizes = [a.size for call in self.plan.calls for a in call.arguments.values() if isinstance(a, ScratchSize)]
+        calls = (*self.plan.prologue, *self.plan.calls)
+        sizes = [a.size for call in calls for a in call.arguments.values() if isinstance(a, ScratchSize)]
         item = 4 if self.plan.precision == "float32" else 8
         self._scratch_stride = -(-(max(sizes, default=0) * item + 256) // 4096) * 4096 + 128
         self._scratch = aligned_zeros(self._scratch_stride * self.threads)
 
-    def _build_program(self) -> Array:
+    def _build_program(self, calls: Sequence[Call]) -> Array:
         rows = []
-        for call in self.plan.calls:
+        for call in calls:
             flags = (BARRIER if call.barrier else 0) | (ALONE if call.partition == "one" else 0)
             rows.append((self.addresses[call.kernel], self._block(call).ctypes.data, flags))
         return np.array(rows, np.int64).reshape(-1, 3)
@@ -218,6 +230,9 @@ class Executor:
             words = [len(value.steps)]
             for step in value.steps:
                 words += [self.addresses[step.kernel], int(self._block(step).ctypes.data)]
+            arrays = {effect.buffer for step in value.steps for effect in effects(step) if effect.buffer.dtype == "real"}
+            whole = [buffer for buffer in arrays if buffer.size == self.plan.buffers[value.variable].size]
+            words += [len(whole), *(self._word(buffer) for buffer in whole)]
             chain = np.array(words, np.int64)
             self._blocks.append(chain)
             return int(chain.ctypes.data)

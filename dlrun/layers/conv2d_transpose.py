@@ -46,6 +46,7 @@ class Conv2DTranspose(Convolution):
     """How far apart the places are that a window touches."""
 
     pools: ClassVar[bool] = False
+    kernel_ends_in_outputs: ClassVar[bool] = False
 
     def geometry(self, shape: Shape) -> Geometry:
         """Return the sizes of the convolution that this one transposes, from the output to the input."""

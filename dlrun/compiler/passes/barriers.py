@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dlrun.plan import CHUNKS, Call, Effect, Plan, effects
 
 
@@ -9,10 +11,16 @@ def set_barriers(plan: Plan) -> None:
     """Mark the calls that need a barrier before them; run after `place`.
 
     Two accesses need one between them if one of them writes, their bytes overlap, and it isn't certain that each
-    thread touches only what itself touched: the same buffer, shared out by samples in both calls.
+    thread touches only what itself touched: the same buffer, shared out by samples in both calls. All threads meet
+    before each step, so after the prologue too.
     """
+    _set_between(plan, plan.prologue)
+    _set_between(plan, plan.calls)
+
+
+def _set_between(plan: Plan, calls: Sequence[Call]) -> None:
     since: list[tuple[Call, list[Effect]]] = []
-    for call in plan.calls:
+    for call in calls:
         mine = list(effects(call))
         call.barrier = any(
             _conflict(plan, plan.threads, before, call, a, b) for before, theirs in since for a in theirs for b in mine

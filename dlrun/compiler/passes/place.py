@@ -54,10 +54,12 @@ def _share(plan: Plan, buffers: list[Buffer]) -> int:
 
 
 def lifetimes(plan: Plan) -> dict[Buffer, tuple[int, int]]:
-    """Return the first and the last call that touches each buffer."""
+    """Return the first and the last call that touches each buffer; what the prologue touches lives throughout."""
     lives: dict[Buffer, tuple[int, int]] = {}
     for index, call in enumerate(plan.calls):
         for effect in effects(call):
             first, _ = lives.get(effect.buffer, (index, index))
             lives[effect.buffer] = (first, index)
+    for call in plan.prologue:
+        lives.update((effect.buffer, (0, len(plan.calls))) for effect in effects(call))
     return lives

@@ -16,13 +16,13 @@ def verify(plan: Plan) -> None:
 
     1. Every call has just the arguments its kernel declares, each of its kind.
     2. Every buffer that is used belongs to the plan.
-    3. What a call reads from the work arena was written before, in this step.
+    3. What a call reads from the work arena was written before, in this step or in the prologue.
     4. A call that one thread makes alone returns no status, which the others wouldn't see.
     5. Buffers that live at the same time don't overlap, and all lie within their arena.
     """
     known = set(plan.buffers.values())
     written: set[Buffer] = set()
-    for call in plan.calls:
+    for call in (*plan.prologue, *plan.calls):
         check_arguments(call.kernel, dict(call.arguments))
         if call.partition == "one" and call.kernel.has_status:
             raise IllegalPlan(f"{call.kernel.name} of {call.node} returns a status, and one thread alone calls it")

@@ -1,0 +1,30 @@
+"""The weights of a layer with those of the batch normalisation behind it taken in, for inference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlrun.compiler.emitter import Builder, folded_name
+from dlrun.kernels.folding import fold_normalization
+from dlrun.layers.batch_normalization import BatchNormalization
+from dlrun.plan import ScratchSize
+
+if TYPE_CHECKING:
+    from dlrun.compiler.graph import Node
+
+
+def emit_folded_weights(builder: Builder, node: Node, normalization: Node) -> None:
+    """Emit the call that makes a node's folded kernel and bias, which `Emitter.variable` then gives the layer."""
+    layer, buffers, channels = normalization.layer, builder.plan.buffers, normalization.output_shape[-1]
+    assert isinstance(layer, BatchNormalization)
+    ones, zeros = builder.constant(f"ones/{channels}", (1.0,) * channels), builder.zeros(channels)
+    kernel = buffers[f"{node.name}/kernel"]
+    builder.call(
+        fold_normalization, partition="split", w=kernel, b=buffers.get(f"{node.name}/bias", zeros),
+        gamma=buffers.get(f"{normalization.name}/gamma", ones), beta=buffers.get(f"{normalization.name}/beta", zeros),
+        moving_mean=buffers[f"{normalization.name}/moving_mean"],
+        moving_variance=buffers[f"{normalization.name}/moving_variance"],
+        folded_w=builder.buffer(folded_name(node, "kernel"), kernel.size),
+        folded_b=builder.buffer(folded_name(node, "bias"), channels),
+        scratch=ScratchSize(channels), epsilon=layer.epsilon, count=kernel.size // channels, channels=channels,
+    )  # fmt: skip
