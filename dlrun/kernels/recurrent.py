@@ -22,6 +22,7 @@ A cell is a pair of helpers for one step of one sample (`dlrun.layers.lstm` and 
 from dlrun.kernels.lang import (
     In,
     Out,
+    Primitive,
     Size,
     Thread,
     Threads,
@@ -33,8 +34,8 @@ from dlrun.kernels.lang import (
     shift,
     tile,
     tile_columns,
-    tile_rows,
 )
+from dlrun.kernels.products import NO_LIMIT, rows_ahead
 
 (
     TIME, FEATURES, UNITS, WIDTH, INPUTS_AT, INPUTS, RECURRENT, TURN, BACKWARDS, KEPT, HAS_MASK, ZERO_MASKED,
@@ -42,7 +43,12 @@ from dlrun.kernels.lang import (
     BIASES,
 ) = range(22)  # fmt: skip
 """Places in `geometry`."""
-NO_LIMIT = float("-inf")
+sigmoid = Primitive("dlrun.kernels.recurrent_functions:sigmoid")
+"""1 / (1 + exp(-x)), to 2e-7."""
+tanh = Primitive("dlrun.kernels.recurrent_functions:tanh")
+"""tanh(x); 6 ulp."""
+copy_columns = Primitive("dlrun.kernels.recurrent_functions:copy_columns", by_lanes=True)
+"""copy_columns(source, target): copy tile_columns entries, as vectors."""
 STEPS = 12
 """Steps whose inputs are projected at a time: their gates are still in L2 when the steps are taken."""
 STRIP = 32
@@ -51,26 +57,31 @@ STRIP = 32
 
 @kernel
 def pack_panels(w: In, packed: Out, inputs: Size, outputs: Size, turn: Size, thread: Thread, threads: Threads) -> None:
-    """packed[p, i, j] = w[i, (p * tile_columns + j + turn) % outputs], 0 beyond the last column.
+    """packed[p, i, j] = w[i, (p * tile_columns + j + turn) % outputs], whatever beyond the last column.
 
     Shapes: w (inputs, outputs), packed (panels, inputs, tile_columns). Partition: panels.
     """
     panels = (outputs + tile_columns - 1) // tile_columns
     for p in range(first_of(panels, thread, threads), last_of(panels, thread, threads)):
-        columns = min(tile_columns, outputs - p * tile_columns)
+        first = p * tile_columns
+        columns = min(tile_columns, outputs - first)
+        early = min(max(outputs - turn - first, 0), columns)
         for i in range(inputs):
             row, out = shift(w, i * outputs), shift(packed, (p * inputs + i) * tile_columns)
-            for j in range(columns):
-                out[j] = row[(p * tile_columns + j + turn) % outputs]
-            for j in range(columns, tile_columns):
-                out[j] = real(0)
+            if early == tile_columns:
+                copy_columns(shift(row, first + turn), out)
+            else:
+                for j in range(early):
+                    out[j] = row[first + turn + j]
+                for j in range(early, columns):
+                    out[j] = row[first + turn + j - outputs]
 
 
 @kernel
 def pack_panels_transposed(
     w: In, packed: Out, inputs: Size, outputs: Size, turn: Size, thread: Thread, threads: Threads
 ) -> None:
-    """packed[p, n, j] = w[p * tile_columns + j, (n + turn) % outputs], 0 beyond the last row.
+    """packed[p, n, j] = w[p * tile_columns + j, (n + turn) % outputs], whatever beyond the last row.
 
     Shapes: w (inputs, outputs), packed (panels, outputs, tile_columns). Partition: panels.
     """
@@ -79,11 +90,12 @@ def pack_panels_transposed(
         columns = min(tile_columns, inputs - p * tile_columns)
         here = shift(w, p * tile_columns * outputs)
         for n in range(outputs):
-            out, column = shift(packed, (p * outputs + n) * tile_columns), (n + turn) % outputs
+            out, column = (
+                shift(packed, (p * outputs + n) * tile_columns),
+                n + turn if n + turn < outputs else n + turn - outputs,
+            )
             for j in range(columns):
                 out[j] = here[j * outputs + column]
-            for j in range(columns, tile_columns):
-                out[j] = real(0)
 
 
 @helper
@@ -97,11 +109,14 @@ def project_inputs(x, w, bias, gates, first_row, count, first_step, steps, g):
         columns, start = min(tile_columns, g[INPUTS] - n), shift(bias, g[INPUTS_AT] + n)
         for row in range(first_row, first_row + count):
             a, c = shift(x, (row * time + position) * features), shift(inputs, (row * kept + slot) * width + n)
-            for p in range(0, steps, tile_rows):
+            p = 0
+            while p < steps:
+                ahead = rows_ahead(steps - p)
                 tile(
                     shift(a, p * features), features, 1, 0, shift(w, n * features), tile_columns, 0, start, 0,
-                    shift(c, p * width), width, features, 1, min(tile_rows, steps - p), columns, real(NO_LIMIT),
+                    shift(c, p * width), width, features, 1, ahead, columns, real(NO_LIMIT),
                 )  # fmt: skip
+                p += ahead
     for row in range(first_row, first_row + count):
         for p in range(steps):
             c = shift(gates, (row * kept + slot + p) * width)
@@ -113,12 +128,14 @@ def project_inputs(x, w, bias, gates, first_row, count, first_step, steps, g):
 def add_product(a, a_row, depth, b, c, c_row, rows, columns):
     """c[r, n] += sum_k a[r, k] b[k, n], with b packed in panels."""
     for n in range(0, columns, tile_columns):
-        for r in range(0, rows, tile_rows):
-            here = shift(c, r * c_row + n)
+        r = 0
+        while r < rows:
+            here, ahead = shift(c, r * c_row + n), rows_ahead(rows - r)
             tile(
                 shift(a, r * a_row), a_row, 1, 0, shift(b, n * depth), tile_columns, 0, here, c_row, here, c_row,
-                depth, 1, min(tile_rows, rows - r), min(tile_columns, columns - n), real(NO_LIMIT),
+                depth, 1, ahead, min(tile_columns, columns - n), real(NO_LIMIT),
             )  # fmt: skip
+            r += ahead
 
 
 @helper

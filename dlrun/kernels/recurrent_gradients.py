@@ -1,8 +1,9 @@
 """The gradients of a recurrent layer's input and weights, from those of its gates; names as in `recurrent`.
 
-All time steps of all samples are one sum: dw = xᵀ · dgates, du = h_beforeᵀ · dgates, and a bias's gradient is the row of
-weights whose input is always 1. The sum runs over samples, and over a sample's steps in the order of processing, in
-blocks that are packed in panels: so its bits don't depend on the threads, which share out the rows of the weights.
+All steps of all samples are one sum: dw = xᵀ · dgates, du = h_beforeᵀ · dgates, and a bias's gradient is that of a row
+of weights whose input is always 1. Threads share out the columns, so that each packs its own part of the gates'
+gradients only, and multiplies it with all inputs. The sum runs over samples, and over a sample's steps in the order of
+processing, whatever the threads.
 """
 
 from dlrun.kernels.lang import (
@@ -24,8 +25,8 @@ from dlrun.kernels.lang import (
     shift,
     tile,
     tile_columns,
-    tile_rows,
 )
+from dlrun.kernels.products import NO_LIMIT, rows_ahead
 from dlrun.kernels.recurrent import (
     BACKWARDS,
     BIASES,
@@ -35,12 +36,11 @@ from dlrun.kernels.recurrent import (
     HIDDEN_STEP,
     INPUTS,
     INPUTS_AT,
-    NO_LIMIT,
-    RECURRENT,
     TIME,
     TURN,
     UNITS,
     WIDTH,
+    copy_columns,
 )
 
 POSITIONS = 48
@@ -48,10 +48,10 @@ POSITIONS = 48
 DEPTH = 128
 """Positions that are summed at a time (whole samples if they are shorter): both factors of a panel stay in L1."""
 COLUMNS = 256
-"""Columns of the weights' gradient made at a time."""
-SUMS = 32768
-"""Sums held at a time: they stay in L2."""
-SCRATCH = DEPTH * COLUMNS + SUMS
+"""Columns of the weights' gradient made at a time, at most."""
+ROWS = 132
+"""Rows of the weights' gradient made at a time, a multiple of any tile's: their sums stay in L2."""
+SCRATCH = DEPTH * COLUMNS + ROWS * COLUMNS
 """Reals that the weights' gradient needs for each thread, besides a tile's edges."""
 
 
@@ -62,7 +62,7 @@ def recurrent_backward_input(
 ) -> None:  # fmt: skip
     """dx[p, i] = sum_n dgates[p, n] w[i, n], added to `start` if it accumulates: the other direction's.
 
-    Shapes: gates (rows, time, width), w (panels, gates, tile_columns): packed_transposed, start (zeros, or dx),
+    Shapes: gates (rows, time, width), w (panels, gates, tile_columns): packed transposed, start (zeros, or dx),
     dx (rows, time, features). Partition: samples.
     """
     time, features, width, depth = geometry[TIME], geometry[FEATURES], geometry[WIDTH], geometry[INPUTS]
@@ -72,13 +72,15 @@ def recurrent_backward_input(
         end = min(block + POSITIONS, last)
         for i in range(0, features, tile_columns):
             columns, panel = min(tile_columns, features - i), shift(w, i * depth)
-            for p in range(block, end, tile_rows):
-                here = p * features + i if accumulates != 0 else 0
+            p = block
+            while p < end:
+                here, ahead = p * features + i if accumulates != 0 else 0, rows_ahead(end - p)
                 tile(
                     shift(gates, p * width + geometry[INPUTS_AT]), width, 1, 0, panel, tile_columns, 0,
                     shift(start, here), start_row, shift(dx, p * features + i), features,
-                    depth, 1, min(tile_rows, end - p), columns, real(NO_LIMIT),
+                    depth, 1, ahead, columns, real(NO_LIMIT),
                 )  # fmt: skip
+                p += ahead
 
 
 @helper
@@ -86,68 +88,79 @@ def pack_gates(gates, packed, first_row, samples, first_step, steps, columns, g)
     """Copy columns of the gates' gradients of some samples' steps to packed (panels, samples * steps, tile_columns)."""
     time, width, depth = g[TIME], g[WIDTH], samples * steps
     for r in range(samples):
-        for s in range(steps):
-            step = first_step + s
-            position = time - 1 - step if g[BACKWARDS] != 0 else step
+        for s in range(first_step, first_step + steps):
+            position = time - 1 - s if g[BACKWARDS] != 0 else s
             here = shift(gates, ((first_row + r) * time + position) * width)
-            out = shift(packed, (r * steps + s) * tile_columns)
+            out = shift(packed, (r * steps + s - first_step) * tile_columns)
             for n in range(0, columns, tile_columns):
-                source, target = shift(here, n), shift(out, n * depth)
-                for j in range(tile_columns):
-                    target[j] = source[j]
+                copy_columns(shift(here, n), shift(out, n * depth))
 
 
 @helper
-def hand_on(update, sums, at, row, first, count, turn, outputs):
-    """Pass a row's gradients of the gates [first, first + count) on, to where the variable has them."""
+def add_block(a, a_unit, a_step, a_row, count, skipped, packed, sums, samples, steps, columns):
+    """sums[i, n] += sum over samples and steps, but the first `skipped`, of a[row, step, i] * packed[row, step, n]."""
+    if steps > skipped:
+        for n in range(0, columns, tile_columns):
+            panel = shift(packed, n * samples * steps + skipped * tile_columns)
+            i = 0
+            while i < count:
+                out, ahead = shift(sums, i * columns + n), rows_ahead(count - i)
+                tile(
+                    shift(a, i * a_unit), a_unit, a_step, a_row, panel, tile_columns, steps * tile_columns,
+                    out, columns, out, columns, steps - skipped, samples,
+                    ahead, min(tile_columns, columns - n), real(NO_LIMIT),
+                )  # fmt: skip
+                i += ahead
+
+
+@helper
+def hand_on(update, at, sums, count, first, columns, turn, outputs):
+    """Pass the gradients of a variable's rows on, where its columns are the gates', turned by `turn`."""
     whole = outputs - turn
-    early = min(max(whole - first, 0), count)
-    if early > 0:
-        apply_update(update, sums, at + row * outputs + first + turn, early)
-    if early < count:
-        apply_update(update, shift(sums, early), at + row * outputs + first + early - whole, count - early)
+    early = min(max(whole - first, 0), columns)
+    for i in range(count):
+        row, start = shift(sums, i * columns), at + i * outputs
+        if early > 0:
+            apply_update(update, row, start + first + turn, early)
+        if early < columns:
+            apply_update(update, shift(row, early), start + first + early - whole, columns - early)
 
 
 @helper
-def multiply_part(
-    a, a_unit, a_step, a_row, gates, update, at, turn, outputs, first_step, first, last, scratch, g, rows
+def multiply_columns(
+    x, hidden, one, gates, dw, du, db, bias_at, turn, outputs, x_count, h_count, b_count, first, columns, scratch, g,
+    rows,
 ):  # fmt: skip
-    """gradient[i, n] = sum over samples and steps of a[row, step, i] * gates[row, step, n], for i from first to last.
-
-    a's entries are `a_unit` apart, its steps `a_step`, its samples `a_row`; it begins at the step that belongs to the
-    gates' `first_step`. The variable's columns are the gates', turned by `turn`; its entries begin at `at`.
-    """
-    time = g[TIME]
-    samples_at_once = max(1, DEPTH // time)
-    steps_at_once = min(DEPTH, time)
+    """Make columns of the gradients of the first rows of each: x_count of dw, h_count of du, b_count (0 or 1) of db."""
+    time, features = g[TIME], g[FEATURES]
     packed, sums = scratch, shift(scratch, DEPTH * COLUMNS)
-    for first_column in range(0, outputs, COLUMNS):
-        columns = min(COLUMNS, outputs - first_column)
-        at_once = max(1, SUMS // columns // tile_rows) * tile_rows
-        for block in range(first, last, at_once):
-            units = min(at_once, last - block)
-            for i in range(units * columns):
-                sums[i] = real(0)
-            for row in range(0, rows, samples_at_once):
-                samples = min(samples_at_once, rows - row)
-                for step in range(first_step, time, steps_at_once):
-                    steps = min(steps_at_once, time - step)
-                    pack_gates(shift(gates, first_column), packed, row, samples, step, steps, columns, g)
-                    here = shift(a, row * a_row + (step - first_step) * a_step + block * a_unit)
-                    for n in range(0, columns, tile_columns):
-                        panel = shift(packed, n * samples * steps)
-                        for i in range(0, units, tile_rows):
-                            out = shift(sums, i * columns + n)
-                            tile(
-                                shift(here, i * a_unit), a_unit, a_step, a_row, panel, tile_columns,
-                                steps * tile_columns, out, columns, out, columns, steps, samples,
-                                min(tile_rows, units - i), min(tile_columns, columns - n), real(NO_LIMIT),
-                            )  # fmt: skip
-            if columns == outputs and turn == 0:
-                apply_update(update, sums, at + block * outputs, units * columns)
-            else:
-                for i in range(units):
-                    hand_on(update, shift(sums, i * columns), at, block + i, first_column, columns, turn, outputs)
+    samples_at_once, steps_at_once = max(1, DEPTH // time), min(DEPTH, time)
+    x_step, x_first = features, 0
+    if g[BACKWARDS] != 0:
+        x_step, x_first = -features, (time - 1) * features
+    for block in range(0, x_count + h_count + b_count, ROWS):
+        x_from, h_from = min(block, x_count), min(max(block - x_count, 0), h_count)
+        x_rows = min(block + ROWS, x_count) - x_from
+        h_rows = min(max(block + ROWS - x_count, 0), h_count) - h_from
+        has_bias = b_count if block + ROWS >= x_count + h_count + b_count else 0
+        h_sums, b_sums = shift(sums, x_rows * columns), shift(sums, (x_rows + h_rows) * columns)
+        for i in range((x_rows + h_rows + has_bias) * columns):
+            sums[i] = real(0)
+        for row in range(0, rows, samples_at_once):
+            samples = min(samples_at_once, rows - row)
+            for step in range(0, time, steps_at_once):
+                steps, skipped = min(steps_at_once, time - step), 1 if step == 0 else 0
+                pack_gates(shift(gates, first), packed, row, samples, step, steps, columns, g)
+                x_here = shift(x, row * time * features + x_first + step * x_step + x_from)
+                h_here = shift(hidden, row * g[HIDDEN_ROW] + (step + skipped - 1) * g[HIDDEN_STEP] + h_from)
+                add_block(x_here, 1, x_step, time * features, x_rows, 0, packed, sums, samples, steps, columns)
+                add_block(
+                    h_here, 1, g[HIDDEN_STEP], g[HIDDEN_ROW], h_rows, skipped, packed, h_sums, samples, steps, columns
+                )
+                add_block(one, 0, 0, 0, has_bias, 0, packed, b_sums, samples, steps, columns)
+        hand_on(dw, x_from * outputs, sums, x_rows, first, columns, 0, outputs)
+        hand_on(du, h_from * outputs, h_sums, h_rows, first, columns, turn, outputs)
+        hand_on(db, bias_at, b_sums, has_bias, first, columns, turn, outputs)
 
 
 @kernel
@@ -158,32 +171,23 @@ def recurrent_backward_weights(
     """dw = sum of x dgates, du = sum of h_before dgates, db = sum of dgates, over all samples and steps.
 
     Shapes: x (rows, time, features), hidden (rows, steps, units), gates (rows, time, width), one (1): 1,
-    dw (features, inputs), du (units, recurrent), db (biases * inputs). Partition: rows of the weights, by tiles.
+    dw (features, inputs), du (units, recurrent), db (biases, inputs). Partition: panels of columns.
     """
     g = geometry
-    features, units = g[FEATURES], g[UNITS]
-    inputs = shift(gates, g[INPUTS_AT])
-    x_tiles, h_tiles = (features + tile_rows - 1) // tile_rows, (units + tile_rows - 1) // tile_rows
-    tiles = x_tiles + h_tiles + g[BIASES]
-    first, last = first_of(tiles, thread, threads), last_of(tiles, thread, threads)
-    begin, end = min(first * tile_rows, features), min(last * tile_rows, features)
-    if begin < end:
-        x_step, x_first = features, 0
-        if g[BACKWARDS] != 0:
-            x_step, x_first = -features, (g[TIME] - 1) * features
-        multiply_part(
-            shift(x, x_first), 1, x_step, g[TIME] * features, inputs, dw, 0, 0, g[INPUTS], 0, begin, end,
-            scratch, g, rows,
+    states = shift(hidden, g[HIDDEN_AT])
+    together = g[INPUTS_AT] == 0
+    outputs, inputs = g[INPUTS], shift(gates, g[INPUTS_AT])
+    panels = (outputs + tile_columns - 1) // tile_columns
+    begin, end = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
+    end = min(end, outputs)
+    for first in range(begin, end, COLUMNS):
+        columns = min(COLUMNS, end - first)
+        multiply_columns(
+            x, states, one, inputs, dw, du, db, 0, 0, outputs, g[FEATURES], g[UNITS] if together else 0,
+            min(g[BIASES], 1), first, columns, scratch, g, rows,
         )  # fmt: skip
-    first, last = first - x_tiles, last - x_tiles
-    begin, end = min(max(first, 0) * tile_rows, units), min(max(last, 0) * tile_rows, units)
-    if begin < end:
-        multiply_part(
-            shift(hidden, g[HIDDEN_AT]), 1, g[HIDDEN_STEP], g[HIDDEN_ROW], gates, du, 0, g[TURN], g[RECURRENT], 1, begin, end,
-            scratch, g, rows,
-        )  # fmt: skip
-    first, last = max(first - h_tiles, 0), max(last - h_tiles, 0)
-    if first == 0 and last > 0:
-        multiply_part(one, 0, 0, 0, inputs, db, 0, 0, g[INPUTS], 0, 0, 1, scratch, g, rows)
-    if first <= 1 and last > 1:
-        multiply_part(one, 0, 0, 0, gates, db, g[INPUTS], g[TURN], g[RECURRENT], 0, 0, 1, scratch, g, rows)
+        if not together:
+            multiply_columns(
+                x, states, one, gates, dw, du, db, outputs, g[TURN], outputs, 0, g[UNITS], g[BIASES] // 2,
+                first, columns, scratch, g, rows,
+            )  # fmt: skip

@@ -17,9 +17,7 @@ from dlrun.kernels.recurrent import (
 
 
 @kernel
-def take_steps(
-    hidden: In, mask: In, y: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads
-) -> None:
+def take_steps(hidden: In, mask: In, y: Out, geometry: InLong, rows: Live, thread: Thread, threads: Threads) -> None:
     """y = the hidden states of all steps, 0 at padding if geometry says so, or the last step's alone.
 
     Shapes: hidden (rows, steps, units), mask (rows, time), y (rows, steps or 1, units of both directions).

@@ -21,7 +21,9 @@ from dlrun.layers.global_average_pool1d import GlobalAveragePool1D
 from dlrun.layers.global_average_pool2d import GlobalAveragePool2D
 from dlrun.layers.global_max_pool1d import GlobalMaxPool1D
 from dlrun.layers.global_max_pool2d import GlobalMaxPool2D
+from dlrun.layers.gru import GRU
 from dlrun.layers.layer_normalization import LayerNormalization
+from dlrun.layers.lstm import LSTM
 from dlrun.layers.max_pool1d import MaxPool1D
 from dlrun.layers.max_pool2d import MaxPool2D
 from dlrun.layers.maximum import Maximum, Minimum
@@ -31,6 +33,7 @@ from dlrun.layers.permute import Permute
 from dlrun.layers.positional_embedding import PositionalEmbedding
 from dlrun.layers.reshape import Reshape
 from dlrun.layers.rms_normalization import RMSNormalization
+from dlrun.layers.simple_rnn import SimpleRNN
 from dlrun.layers.spatial_dropout import SpatialDropout
 from dlrun.layers.transformer_decoder import TransformerDecoder
 from dlrun.layers.transformer_encoder import TransformerEncoder
@@ -57,11 +60,13 @@ LAYERS: Registry[Layer] = Registry(
         Dropout,
         Embedding,
         Flatten,
+        GRU,
         GaussianNoise,
         GlobalAveragePool1D,
         GlobalAveragePool2D,
         GlobalMaxPool1D,
         GlobalMaxPool2D,
+        LSTM,
         LayerNormalization,
         MaxPool1D,
         MaxPool2D,
@@ -73,6 +78,7 @@ LAYERS: Registry[Layer] = Registry(
         PositionalEmbedding,
         RMSNormalization,
         Reshape,
+        SimpleRNN,
         SpatialDropout,
         Subtract,
         TransformerDecoder,

@@ -22,8 +22,7 @@ from dlrun.kernels.lang import (
     real,
     shift,
 )
-from dlrun.kernels.math import sigmoid, tanh
-from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward
+from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward, sigmoid, tanh
 from dlrun.layers.recurrent import Cell, Recurrent
 from dlrun.layers.variable import Variable
 
@@ -83,9 +82,9 @@ def lstm_cell(gates, c_before, c, h_before, h, units):  # type: ignore[no-untype
 
 @helper
 def lstm_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
-    """dc += dh o (1 - tanh² c); di = dc g i (1 - i), df = dc c_before f (1 - f), dg = dc i (1 - g²), do = dh tanh(c) o (1 - o).
+    """dc += dh o (1 - tanh² c); of dh nothing passes by the weights, of dc f dc does.
 
-    Nothing of dh passes by the weights; of dc, dc f does.
+    di = dc g i (1 - i), df = dc c_before f (1 - f), dg = dc i (1 - g²), do = dh tanh(c) o (1 - o).
     """
     forget, candidate, out, one = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units), real(1)
     for j in range(units):

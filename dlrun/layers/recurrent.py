@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, PositiveInt
@@ -44,7 +43,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Direction:
-    """One way through time: the prefix of its variables' and buffers' names, and where its half of the output begins."""
+    """One way through time: the prefix of its names, and where its half of the output begins."""
 
     prefix: str
     is_backwards: bool
@@ -140,12 +139,14 @@ class Recurrent(Layer):
         """Return how the bias starts."""
         return self.bias_initializer
 
+    def cell_arguments(self) -> dict[str, Any]:
+        """Return what the kernels take besides what all cells' kernels take."""
+        return {}
+
     def flops(self, *inputs: Shape) -> int:
         """Return a multiplication and an addition for each weight in each step."""
         time, features = inputs[0]
-        return len(self.directions) * self._flops_of(features, time) + len(self.directions) * self._flops_of(
-            self.units, time
-        )
+        return len(self.directions) * (self._flops_of(features, time) + self._flops_of(self.units, time))
 
     def _flops_of(self, inputs: int, time: int) -> int:
         return 2 * time * inputs * self.cell.gates * self.units
@@ -165,7 +166,7 @@ class Recurrent(Layer):
                 u=self._packed(emit, way, "recurrent_kernel"), bias=bias, mask=emit.mask or emit.zeros(1),
                 zeros=emit.zeros(self.units), gates=memory.gates, hidden=memory.hidden, geometry=memory.geometry,
                 rows=emit.rows, flops=(self._flops_of(features, time) + self._flops_of(self.units, time)) * emit.batch,
-                **memory.states,
+                **memory.states, **self.cell_arguments(),
             )  # fmt: skip
             if memory.hidden is not emit.output:
                 emit.call(
@@ -188,9 +189,9 @@ class Recurrent(Layer):
             emit.call(
                 self.backward_kernel, u=self._packed(emit, way, "recurrent_kernel"),
                 mask=emit.mask or emit.zeros(1), zeros=emit.zeros(self.units), gates=memory.gates,
-                hidden=memory.hidden, dy=emit.output_gradient, scratch=ScratchSize(2 * STRIP * self.units + MOST_COLUMNS),
-                geometry=memory.geometry, rows=emit.rows, flops=self._flops_of(self.units, time) * emit.batch,
-                **memory.states,
+                hidden=memory.hidden, dy=emit.output_gradient, geometry=memory.geometry, rows=emit.rows,
+                scratch=ScratchSize(2 * STRIP * self.units + MOST_COLUMNS),
+                flops=self._flops_of(self.units, time) * emit.batch, **memory.states, **self.cell_arguments(),
             )  # fmt: skip
             if dx is not None:
                 emit.call(
@@ -213,8 +214,8 @@ class Recurrent(Layer):
             bias = emit.update(f"{way.prefix}bias") if self.use_bias else None
             emit.call(
                 recurrent_backward_weights, partition="split", x=x, hidden=memory.hidden, gates=memory.gates,
-                one=emit.constant("one", (1.0,)), dw=dw, du=du, db=bias or dw, scratch=ScratchSize(SCRATCH + MOST_COLUMNS),
-                geometry=memory.geometry, rows=emit.rows,
+                one=emit.constant("one", (1.0,)), dw=dw, du=du, db=bias or dw,
+                scratch=ScratchSize(SCRATCH + MOST_COLUMNS), geometry=memory.geometry, rows=emit.rows,
                 flops=(self._flops_of(features, time) + self._flops_of(self.units, time)) * emit.batch,
             )  # fmt: skip
 
@@ -270,15 +271,15 @@ class Recurrent(Layer):
 class Memory:
     """The buffers of one direction, and how they are walked: as `dlrun.kernels.recurrent` names it.
 
-    In training everything is kept for the way back. In inference a block of steps has gates, and of the states only
-    the last is kept. Hidden states are written to the output at once where it has all of them, as they are.
+    Where a backward pass follows, everything is kept for it. Otherwise there are gates for a block of steps, and of
+    the states only the last is kept. Hidden states are written to the output at once, where it has them as they are.
     """
 
     def __init__(self, layer: Recurrent, emit: Emitter, way: Direction) -> None:
         time, features = emit.input_shapes[0]
         units, outputs, cell = layer.units, emit.output_shape[-1], layer.cell
         all_steps, masked = layer.return_sequences, emit.mask is not None
-        kept = time if emit.training else min(STEPS, time)
+        kept = time if emit.gradients else min(STEPS, time)
         self.gates = emit.saved(f"{way.prefix}gates", kept * cell.width * units)
         is_reversed = way.is_backwards and layer.bidirectional
         output = (
@@ -287,7 +288,7 @@ class Memory:
             else (way.at, outputs, 0)
         )  # fmt: skip
         zero_masked = masked and layer.bidirectional and all_steps
-        if zero_masked or (emit.training and not all_steps):
+        if zero_masked or (emit.gradients and not all_steps):
             self.hidden = emit.saved(f"{way.prefix}hidden", time * units)
             hidden = (0, time * units, units)
         else:
@@ -295,9 +296,9 @@ class Memory:
         self.states: dict[str, Any] = {}
         state = hidden[1:]
         if cell.has_state:
-            steps = time if emit.training else 1
+            steps = time if emit.gradients else 1
             self.states["states"] = emit.saved(f"{way.prefix}states", steps * units)
-            state = (steps * units, units if emit.training else 0)
+            state = (steps * units, units if emit.gradients else 0)
         biases = layer.bias_rows if layer.use_bias else 0
         self.geometry = emit.constant(
             f"{way.prefix}geometry",
