@@ -8,6 +8,8 @@ Where nothing needs a whole gradient, the chain is applied to each part as soon 
 gradients are summed over steps, or clipped by a norm, layers store them, and calls at the step's end walk over them:
 
     average → regularizer's gradient → clipvalue → norms → decay → optimizer → moving average → clear
+
+Clipping by a norm without summing over steps walks once: the squares are summed as the layers store their gradients.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from dlrun.compiler.emitter import Builder
 from dlrun.kernels.updates import (
-    BLOCK,
+    NORM_BLOCK,
     accumulate_gradient,
     add_sums,
     average_gradient,
@@ -25,6 +27,7 @@ from dlrun.kernels.updates import (
     clip_gradient,
     decay_weights,
     follow_weights,
+    missing_squares,
     norm_factor,
     scale_gradient,
     square_gradient,
@@ -91,12 +94,19 @@ class OptimizerRule(UpdateRule):
             return Update(emit.name, steps, (emit.weights, emit.scalars) if is_plain else None)
         if self.accumulates:
             gradient = emit.slot("gradient_sum")
-            step = Step(accumulate_gradient, {"total": gradient})
+            steps = (Step(accumulate_gradient, {"total": gradient}),)
         else:
             gradient = builder.buffer(f"gradient/{emit.name}", emit.size)
-            step = Step(store_gradient, {"dw": gradient})
+            steps = (*self._prepare(emit), Step(store_gradient, {"dw": gradient}), self._square(emit))
         self.stored.append((emit, gradient))
-        return Update(emit.name, (step,))
+        return Update(emit.name, steps)
+
+    def _squares(self, emit: UpdateEmitter) -> Buffer:
+        """Return the sums of squares of the blocks of a gradient."""
+        return emit.builder.buffer(f"{emit.name}/gradient_squares", -(-emit.size // NORM_BLOCK), dtype="float64")
+
+    def _square(self, emit: UpdateEmitter) -> Step:
+        return Step(square_gradient, {"squares": self._squares(emit), "size": emit.size})
 
     def emit_rest(self, builder: Builder) -> None:
         """Emit the walks over stored gradients, and the constraints."""
@@ -146,12 +156,17 @@ class OptimizerRule(UpdateRule):
         emit.builder.call(walk_gradient, partition="split", gradient=gradient, chain=chain, apply=APPLY, size=emit.size)
 
     def _emit_clipped(self, builder: Builder) -> None:
-        """Emit three rounds: the squares of all gradients in fixed blocks, the norms, and the steps, scaled."""
-        squares = []
+        """Emit what is left of the squares of all gradients, the norms, and the optimizer's steps, scaled."""
         for emit, gradient in self.stored:
-            squares.append(builder.buffer(f"{emit.name}/gradient_squares", -(-emit.size // BLOCK), dtype="float64"))
-            self._walk(emit, gradient, (*self._prepare(emit), Step(square_gradient, {"squares": squares[-1]})))
-        factors = self._emit_norms(builder, squares)
+            if self.accumulates:
+                self._walk(emit, gradient, (*self._prepare(emit), self._square(emit)))
+            else:
+                builder.node = emit.name
+                builder.call(
+                    missing_squares, partition="split", gradient=gradient, squares=self._squares(emit), apply=APPLY,
+                    size=emit.size,
+                )  # fmt: skip
+        factors = self._emit_norms(builder, [self._squares(emit) for emit, _ in self.stored])
         for (emit, gradient), factor in zip(self.stored, factors, strict=True):
             scale = Step(scale_gradient, {"factor": factor})
             self._walk(emit, gradient, (scale, *self._apply(emit), *self._clear()))

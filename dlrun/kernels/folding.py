@@ -1,7 +1,7 @@
 """Batch normalisation taken into the weights before it: inference then needs no pass over the activations."""
 
 from dlrun.kernels.lang import In, Number, Out, Scratch, Size, Thread, Threads, first_of, kernel, last_of, real, shift
-from dlrun.kernels.math import sqrt
+from dlrun.kernels.math import rsqrt
 
 
 @kernel
@@ -16,7 +16,7 @@ def fold_normalization(
     """
     factor = scratch
     for c in range(channels):
-        factor[c] = gamma[c] * (real(1) / sqrt(moving_variance[c] + epsilon))
+        factor[c] = gamma[c] * (rsqrt(moving_variance[c] + epsilon))
     for k in range(first_of(count, thread, threads), last_of(count, thread, threads)):
         row, out = shift(w, k * channels), shift(folded_w, k * channels)
         for c in range(channels):

@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # a kernel's body is typed by Numba, not by the checker
     InFloat: TypeAlias = Any
     InDouble: TypeAlias = Any
     OutDouble: TypeAlias = Any
+    InOutDouble: TypeAlias = Any
     Scratch: TypeAlias = Any
     """This thread's own working memory, of the size the plan asked for; its content doesn't outlive the call."""
     Update: TypeAlias = Any
@@ -81,6 +82,7 @@ else:
     InBytes, OutBytes = _pointer("InBytes", "uint8", "read"), _pointer("OutBytes", "uint8", "write")
     InFloat = _pointer("InFloat", "float32", "read")
     InDouble, OutDouble = _pointer("InDouble", "float64", "read"), _pointer("OutDouble", "float64", "write")
+    InOutDouble = _pointer("InOutDouble", "float64", "update")
     Scratch = ParameterKind("Scratch", "pointer_to_real(slots[{i}] + thread * slots[{i} + 1])", "pointer_real", "real")
     Update = ParameterKind("Update", "slots[{i}]", "int64")
     Size = ParameterKind("Size", "slots[{i}]", "int64")

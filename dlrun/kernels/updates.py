@@ -14,6 +14,7 @@ from dlrun.kernels.lang import (
     In,
     InDouble,
     InOut,
+    InOutDouble,
     Live,
     Number,
     Out,
@@ -34,7 +35,10 @@ from dlrun.kernels.lang import (
 )
 
 BLOCK = 4096
-"""Entries that are summed together, and walked at a time: part of the bits of norms and penalties."""
+"""Entries that are summed together, and walked at a time: part of the bits of penalties."""
+NORM_BLOCK = 256
+"""Entries whose squares are summed together: few, so that most lie whole within the parts that layers hand on; part of
+the bits of norms."""
 
 
 @kernel
@@ -104,19 +108,46 @@ def follow_weights(w: In, average: InOut, scalars: InDouble, gradient: Gradient,
             mean[i] += (here[i] - mean[i]) * follow
 
 
-@kernel
-def square_gradient(squares: OutDouble, gradient: Gradient, start: Start, count: Count) -> None:
-    """squares[start // BLOCK] = sum_i gradient[i]², in float64; start is a multiple of BLOCK."""
+@helper
+def sum_of_squares(values, count):
+    """Return sum_i values[i]², in float64, in four sums of every fourth entry."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = count - count % 4
     for i in range(0, whole, 4):
-        a += gradient[i] * 1.0 * gradient[i]
-        b += gradient[i + 1] * 1.0 * gradient[i + 1]
-        c += gradient[i + 2] * 1.0 * gradient[i + 2]
-        d += gradient[i + 3] * 1.0 * gradient[i + 3]
+        a += values[i] * 1.0 * values[i]
+        b += values[i + 1] * 1.0 * values[i + 1]
+        c += values[i + 2] * 1.0 * values[i + 2]
+        d += values[i + 3] * 1.0 * values[i + 3]
     for i in range(whole, count):
-        a += gradient[i] * 1.0 * gradient[i]
-    squares[start // BLOCK] = (a + b) + (c + d)
+        a += values[i] * 1.0 * values[i]
+    return (a + b) + (c + d)
+
+
+@kernel
+def square_gradient(squares: OutDouble, size: Size, gradient: Gradient, start: Start, count: Count) -> None:
+    """squares[j] = sum_i gradient[i]² over the block j of NORM_BLOCK entries, for the blocks that lie in this part.
+
+    A block of which only a piece is here gets -1: `missing_squares` sums it when all pieces are stored.
+    """
+    first, last = start // NORM_BLOCK, (start + count - 1) // NORM_BLOCK
+    for block in range(first, last + 1):
+        begin = block * NORM_BLOCK
+        end = min(begin + NORM_BLOCK, size)
+        whole = begin >= start and end <= start + count
+        squares[block] = sum_of_squares(shift(gradient, begin - start), end - begin) if whole else -1.0
+
+
+@kernel
+def missing_squares(
+    gradient: In, squares: InOutDouble, apply: Live, size: Size, thread: Thread, threads: Threads
+) -> None:
+    """Sum the squares of the blocks that came in pieces. Partition: split."""
+    blocks = (size + NORM_BLOCK - 1) // NORM_BLOCK
+    if apply != 0:
+        for block in range(first_of(blocks, thread, threads), last_of(blocks, thread, threads)):
+            if squares[block] < 0.0:
+                begin = block * NORM_BLOCK
+                squares[block] = sum_of_squares(shift(gradient, begin), min(NORM_BLOCK, size - begin))
 
 
 @helper

@@ -27,7 +27,7 @@ from dlrun.kernels.lang import (
     select,
     shift,
 )
-from dlrun.kernels.math import sqrt
+from dlrun.kernels.math import rsqrt
 from dlrun.kernels.statistics import BLOCK, batch_statistics, combine_statistics
 from dlrun.layers.base import Shape
 from dlrun.layers.chunks import emit_combination
@@ -153,7 +153,7 @@ def take_batch(
         variance = inverse[c] * share
         moving_mean[c] = moving_mean[c] * momentum + mean[c] * rest
         moving_variance[c] = moving_variance[c] * momentum + variance * rest
-        inverse[c] = real(1) / sqrt(variance + epsilon)
+        inverse[c] = rsqrt(variance + epsilon)
         factor[c] = gamma[c] * inverse[c]
 
 
@@ -167,7 +167,7 @@ def take_moving(
         return
     for c in range(channels):
         mean[c] = moving_mean[c]
-        inverse[c] = real(1) / sqrt(moving_variance[c] + epsilon)
+        inverse[c] = rsqrt(moving_variance[c] + epsilon)
         factor[c] = gamma[c] * inverse[c]
 
 

@@ -21,7 +21,7 @@ from dlrun.kernels.lang import (
     real,
     shift,
 )
-from dlrun.kernels.math import sqrt
+from dlrun.kernels.math import rsqrt
 from dlrun.kernels.statistics import row_sum
 from dlrun.layers.base import Shape
 from dlrun.layers.chunks import emit_combination
@@ -101,7 +101,7 @@ def layer_normalization_forward(
         for i in range(width):
             deviation = x_here[i] - mean
             y_here[i] = deviation * deviation
-        inverse = real(1) / sqrt(row_sum(y_here, width) * share + epsilon)
+        inverse = rsqrt(row_sum(y_here, width) * share + epsilon)
         for i in range(width):
             y_here[i] = (x_here[i] - mean) * inverse * gamma[i] + beta[i]
         means[p], inverses[p] = mean, inverse

@@ -24,7 +24,7 @@ from dlrun.kernels.lang import (
     real,
     shift,
 )
-from dlrun.kernels.math import sqrt
+from dlrun.kernels.math import rsqrt
 from dlrun.kernels.statistics import row_sum
 from dlrun.layers.base import Layer, MaskRule, Shape
 from dlrun.layers.chunks import emit_combination
@@ -113,7 +113,7 @@ def rms_normalization_forward(
         x_here, y_here = shift(x, p * width), shift(y, p * width)
         for i in range(width):
             y_here[i] = x_here[i] * x_here[i]
-        inverse = real(1) / sqrt(row_sum(y_here, width) * share + epsilon)
+        inverse = rsqrt(row_sum(y_here, width) * share + epsilon)
         for i in range(width):
             y_here[i] = x_here[i] * inverse * gamma[i]
         inverses[p] = inverse

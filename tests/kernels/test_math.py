@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlrun.kernels.lang import In, Out, Size, kernel
-from dlrun.kernels.math import erf, exp, expm1, log, log1p, sigmoid, softplus, sqrt, tanh
+from dlrun.kernels.math import erf, exp, expm1, log, log1p, rsqrt, sigmoid, softplus, sqrt, tanh
 from tests.support.kernels import call_kernel
 
 TINY = np.finfo(np.float32).tiny
@@ -66,6 +66,12 @@ def apply_sqrt(x: In, y: Out, count: Size) -> None:
         y[i] = sqrt(x[i])
 
 
+@kernel
+def apply_rsqrt(x: In, y: Out, count: Size) -> None:
+    for i in range(count):
+        y[i] = rsqrt(x[i])
+
+
 def true_erf(x):
     """Abramowitz & Stegun 7.1.6 up to 3, 7.1.14 (a continued fraction) beyond: to 1e-15, without SciPy."""
     square = x * x
@@ -92,6 +98,7 @@ FUNCTIONS = {
     "softplus": (apply_softplus, lambda x: np.logaddexp(0, x), 4, {np.inf: np.inf, -np.inf: 0}),
     "erf": (apply_erf, true_erf, 2, {np.inf: 1, -np.inf: -1, 0: 0}),
     "sqrt": (apply_sqrt, np.sqrt, 0.5, {np.inf: np.inf, 0: 0, -1: np.nan}),
+    "rsqrt": (apply_rsqrt, lambda x: 1 / np.sqrt(x), 1.5, {np.inf: 0, 0: np.inf, -1: np.nan}),
 }
 
 
@@ -120,7 +127,7 @@ def ulps(found, true):
 def test_float32_stays_within_its_bound_over_the_whole_range(name):
     function, reference, bound, _ = FUNCTIONS[name]
     x = every_exponent()
-    x = x[x > 0] if name in ("log", "sqrt") else x[x > -1] if name == "log1p" else x
+    x = x[x > 0] if name in ("log", "sqrt", "rsqrt") else x[x > -1] if name == "log1p" else x
     y = np.full_like(x, np.nan)
     call_kernel(function, "float32", x=x, y=y, count=len(x))
     with np.errstate(over="ignore", under="ignore"):
