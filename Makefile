@@ -27,7 +27,7 @@ test: $(VENV)  ## everything, as in .ci/run
 	$(BIN)/python -m pytest
 
 bench: $(VENV)  ## dlrun beside the libraries that are installed; writes docs/benchmarks.md
-	$(BIN)/python -m benchmarks --page docs/benchmarks.md
+	$(BIN)/python -m benchmarks --results docs/benchmarks.json --page docs/benchmarks.md
 
 results: $(VENV)  ## train every shipped config on the real data and write docs/results.md
 	$(BIN)/python -m benchmarks.results

@@ -29,16 +29,23 @@ print(json.dumps(best))
 
 
 def describe() -> dict[str, Any]:
-    """Return what a reader needs to judge the figures by."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    """Return what a reader needs to judge the figures by, and what all of a sitting has in common."""
     return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
-        "load before": load,
-        "versions": versions(),
+        "versions": dict(versions()),
     }
+
+
+def now() -> str:
+    """Return the date and time."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def load_now() -> float | None:
+    """Return the load average of the last minute, where the system knows it."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def product_ceiling(threads: int, size: int = 1536, repeats: int = 12) -> float:

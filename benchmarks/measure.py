@@ -1,20 +1,21 @@
-"""The measurement: all contenders of a network ready at once, asked in turns, several rounds, medians."""
+"""Speeds: all contenders of a network ready at once, asked in turns, several rounds, medians."""
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.contender import CACHE_VARIABLES, CONTENDERS, Job
-from benchmarks.data import overrides, write_images
+from benchmarks.contender import CONTENDERS, Job
+from benchmarks.data import overrides, write_rows
+from benchmarks.figures import Comparison, Figures
 from benchmarks.machine import product_ceiling
-from benchmarks.network import read_config
-from benchmarks.processes import Worker, command_seconds
+from benchmarks.processes import ROOT, Worker
+from benchmarks.reading import network_of, read_config
+from benchmarks.suite import Case
 from dlrun.training.fit import compile_only
 
 PAUSE = 0.3
@@ -22,88 +23,43 @@ PAUSE = 0.3
 Say = Callable[[str], None]
 
 
-@dataclass
-class Figures:
-    """What was measured of one contender on one network; seconds are from its process's start to its first step."""
-
-    contender: str
-    versions: str = ""
-    skipped: str | None = None
-    speeds: list[float] = field(default_factory=list)
-    peak_bytes: int = 0
-    cold_seconds: float | None = None
-    warm_seconds: float | None = None
-    command_cold_seconds: float | None = None
-    command_warm_seconds: float | None = None
-
-    @property
-    def speed(self) -> float:
-        """The median of the rounds, in samples per second."""
-        return statistics.median(self.speeds)
-
-
-@dataclass
-class Comparison:
-    """All contenders on one network with one batch size."""
-
-    config: str
-    batch: int
-    threads: int
-    data: str
-    flops_per_sample: float
-    ceiling: float
-    figures: list[Figures]
-
-
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured: rounds, seconds a turn, rows of data, whether starts are timed too."""
+    """How much is measured: rounds, about how many seconds a turn takes, rows of data, threads."""
 
     rounds: int
     seconds: float
     rows: int
-    start: bool
+    threads: int
 
 
-def compare(config: str, batch: int, threads: int, names: Sequence[str], effort: Effort, say: Say) -> Comparison:
+def make_job(case: Case, folder: Path, batch: int, effort: Effort, task: str = "train") -> tuple[Job, str]:
+    """Write a case's rows into a folder; return the job, and what the rows are."""
+    config = read_config(ROOT / case.config).config
+    file = folder / f"{case.name}.npz"
+    what = write_rows(config, max(effort.rows, batch), file)
+    return Job(str(ROOT / case.config), network_of(config).text(), str(file), batch, effort.threads, task), what
+
+
+def compare(case: Case, batch: int, task: str, names: Sequence[str], effort: Effort, say: Say) -> Comparison:
     """Measure a network. `say` is told what is going on."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "images.npz"
-        what = write_images(read_config(config).config, effort.rows, file)
-        job = Job(str(Path(config).resolve()), str(file), batch, threads)
+        job, what = make_job(case, Path(folder), batch, effort, task)
         figures = [Figures(name) for name in names]
-        if effort.start:
-            for entry in figures:
-                say(f"  start of {entry.contender}")
-                measure_start(entry, job, Path(folder))
-        ceiling = measure_speed([entry for entry in figures if entry.skipped is None], job, effort, say)
-        _, plan = compile_only(read_config(config, overrides(file, batch, threads)))
-    flops = sum(call.flops for call in plan.calls) / plan.batch
-    return Comparison(config, batch, threads, what, flops, ceiling, figures)
+        ceiling = measure_speeds(figures, job, effort, say)
+        flops = flops_of(job)
+    return Comparison(case.name, case.config, task, batch, effort.threads, what, flops, ceiling, figures)
 
 
-def measure_start(figures: Figures, job: Job, folder: Path) -> None:
-    """Start a contender twice: with empty folders of compiled code, and with what the first start left there."""
-    variable = CACHE_VARIABLES.get(figures.contender)
-    extra = {variable: str(folder / f"cold-{figures.contender}")} if variable else {}
-    for field_name in ("cold_seconds", "warm_seconds"):
-        with Worker(figures.contender, job, extra) as worker:
-            figures.skipped = worker.skipped
-            if worker.skipped is not None:
-                return
-            setattr(figures, field_name, worker.start_seconds)
-    if figures.contender == "dlrun":
-        _measure_command(figures, job, folder)
+def flops_of(job: Job) -> float:
+    """Return the floating-point operations of a sample in dlrun's plan of the task."""
+    graph, plan = compile_only(read_config(job.config, overrides(job.batch, job.threads)))
+    if job.task == "train":
+        return sum(call.flops for call in plan.calls) / plan.batch
+    return sum(node.layer.flops(*node.input_shapes) for node in graph.nodes.values())
 
 
-def _measure_command(figures: Figures, job: Job, folder: Path) -> None:
-    extra = {"DLRUN_CACHE": str(folder / "command")}
-    changes = list(overrides(job.images, job.batch, job.threads))
-    figures.command_cold_seconds = command_seconds(job.config, job, changes, folder / "runs", extra)
-    figures.command_warm_seconds = command_seconds(job.config, job, changes, folder / "runs", extra)
-
-
-def measure_speed(figures: Sequence[Figures], job: Job, effort: Effort, say: Say) -> float:
+def measure_speeds(figures: Sequence[Figures], job: Job, effort: Effort, say: Say) -> float:
     """Ask all contenders in turns; each waits, without work, while another is measured.
 
     Returns the machine's ceiling (FLOP/s), the best of the rounds: whoever else uses the machine lowers it too.
@@ -122,8 +78,10 @@ def measure_speed(figures: Sequence[Figures], job: Job, effort: Effort, say: Say
             ceilings.append(product_ceiling(job.threads))
             for entry, worker in ready:
                 time.sleep(PAUSE)
-                speed, entry.peak_bytes = worker.measure(effort.seconds)
-                entry.speeds.append(speed)
+                worker.ask(seconds=effort.seconds)
+                found = worker.answer()
+                entry.speeds.append(found["speed"])
+                entry.peak_bytes = found["peak"]
     return max(ceilings)
 
 

@@ -1,51 +1,26 @@
-"""A config's network in the few words that every library has, so that all contenders build the same one."""
+"""A network of parts, as a graph; as text for a process's command line; and its first weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 
-from dlrun.config.load import LoadedConfig, load_config
-from dlrun.config.run_config import RunConfig
-from dlrun.layers import LAYERS
-from dlrun.layers.base import Layer
+import numpy as np
+import numpy.typing as npt
 
+from benchmarks.parts import PARTS, Part, Shape
 
-class Unsupported(Exception):
-    """A contender can't build this network, or isn't installed: why, in a line."""
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """A square convolution with strides of 1 and a ReLU: images (height, width, channels) in that order."""
-
-    filters: int
-    size: int
-    padding: str
+Weights = list[dict[str, npt.NDArray[np.float32]]]
+"""The weights of each node, by their names."""
 
 
 @dataclass(frozen=True)
-class MaxPool:
-    """The largest entry of each square window; windows don't overlap."""
+class Node:
+    """A part and the numbers of what it takes: 0 is the network's input, n the output of the n-th node."""
 
-    size: int
-
-
-@dataclass(frozen=True)
-class Flatten:
-    """Makes one axis of all."""
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A fully connected layer, with a ReLU or without."""
-
-    units: int
-    relu: bool
-
-
-Part = Convolution | MaxPool | Flatten | Dense
+    part: Part
+    inputs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -65,60 +40,67 @@ class Adam:
 
 @dataclass(frozen=True)
 class Network:
-    """Layers from the images to the logits of the classes, trained on cross-entropy by an optimizer."""
+    """Nodes from the input of shape `shape` to the logits of classes, trained on cross-entropy by an optimizer.
 
-    parts: tuple[Part, ...]
+    Images are float32 in [0, 1], (height, width, channels); everything else is ids, (length).
+    """
+
+    shape: Shape
+    nodes: tuple[Node, ...]
     optimizer: Sgd | Adam
 
+    def shapes(self) -> list[Shape]:
+        """Return the shape of the input, then of each node's output."""
+        found = [self.shape]
+        for node in self.nodes:
+            found.append(node.part.output_shape(found[node.inputs[0]]))
+        return found
 
-def read_config(path: Path | str, overrides: Sequence[str] = ()) -> LoadedConfig:
-    """Return the config."""
-    return load_config(Path(path), list(overrides))
+    def weights(self) -> Iterator[dict[str, Shape]]:
+        """Yield the names and shapes of each node's weights."""
+        shapes = self.shapes()
+        for node in self.nodes:
+            yield node.part.weights(shapes[node.inputs[0]])
 
+    def parameters(self) -> int:
+        """Return how many numbers are trained."""
+        return sum(
+            int(np.prod(shape))
+            for weights in self.weights()
+            for name, shape in weights.items()
+            if not name.startswith("moving_")
+        )
 
-def network_of(config: RunConfig) -> Network:
-    """Return a config's network and optimizer. Raises Unsupported where it has more than these words say."""
-    if config.loss.type != "cross_entropy":
-        raise Unsupported(f"only networks for cross_entropy are compared, not {config.loss.type}")
-    return Network(tuple(_part(layer) for layer in config.model.layers), _optimizer(config))
+    def text(self) -> str:
+        """Return the network as JSON."""
+        nodes = [[type(node.part).__name__, asdict(node.part), node.inputs] for node in self.nodes]
+        rule = [type(self.optimizer).__name__, asdict(self.optimizer)]
+        return json.dumps({"shape": self.shape, "nodes": nodes, "optimizer": rule})
 
-
-def _optimizer(config: RunConfig) -> Sgd | Adam:
-    fields = config.optimizer.model_dump(exclude_defaults=True)
-    kind, rate, momentum = config.optimizer.type, config.optimizer.learning_rate, fields.pop("momentum", 0.0)
-    fields = {name: value for name, value in fields.items() if name not in ("type", "learning_rate")}
-    if fields or kind not in ("sgd", "adam"):
-        raise Unsupported(f"only plain sgd and adam are compared, not {config.optimizer}")
-    return Sgd(rate, momentum) if kind == "sgd" else Adam(rate)
-
-
-def _part(layer: Layer) -> Part:
-    """Return a layer in those words, after checking that they say all of it."""
-    fields = layer.model_dump()
-    relu = (fields.get("activation") or {}).get("type") == "relu"
-    part: Part
-    match layer.type:
-        case "conv2d":
-            part = Convolution(fields["filters"], _square(fields["kernel_size"]), fields["padding"])
-            same = {"filters": part.filters, "kernel_size": part.size, "padding": part.padding, "activation": "relu"}
-        case "max_pool2d":
-            part = MaxPool(_square(fields["pool_size"]))
-            same = {"pool_size": part.size}
-        case "flatten":
-            part, same = Flatten(), {}
-        case "dense":
-            part = Dense(fields["units"], relu)
-            # A softmax before cross-entropy is part of the loss, here as everywhere.
-            same = {"units": part.units, "activation": "relu" if relu else "softmax"}
-        case _:
-            raise Unsupported(f"the layer {layer.type} is not among those that are compared")
-    if LAYERS[layer.type].model_validate({"type": layer.type, **same}) != layer.model_copy(update={"name": None}):
-        raise Unsupported(f"the layer {layer} has settings that are not compared")
-    return part
+    @classmethod
+    def parse(cls, text: str) -> Network:
+        """Return the network of such a text."""
+        found = json.loads(text)
+        nodes = tuple(Node(PARTS[kind](**fields), tuple(inputs)) for kind, fields, inputs in found["nodes"])
+        kind, fields = found["optimizer"]
+        return cls(tuple(found["shape"]), nodes, {"Sgd": Sgd, "Adam": Adam}[kind](**fields))
 
 
-def _square(size: int | tuple[int, int]) -> int:
-    sizes = {size} if isinstance(size, int) else set(size)
-    if len(sizes) != 1:
-        raise Unsupported("only square windows are compared")
-    return sizes.pop()
+def chain(shape: Shape, parts: list[Part], optimizer: Sgd | Adam) -> Network:
+    """Return a network in which each part takes the one before it."""
+    return Network(shape, tuple(Node(part, (number,)) for number, part in enumerate(parts)), optimizer)
+
+
+def draw(network: Network, seed: int = 0) -> Weights:
+    """Return first weights: kernels by Glorot's uniform rule, tables uniform in ±0.05, biases 0, factors 1."""
+    generator = np.random.default_rng(seed)
+
+    def array(name: str, shape: Shape) -> npt.NDArray[np.float32]:
+        if "kernel" in name:
+            limit = np.sqrt(6 / (np.prod(shape[:-2]) * (shape[-2] + shape[-1])))
+            return generator.uniform(-limit, limit, shape).astype(np.float32)
+        if name == "embeddings":
+            return generator.uniform(-0.05, 0.05, shape).astype(np.float32)
+        return np.full(shape, name.startswith("gamma") or name == "moving_variance", np.float32)
+
+    return [{name: array(name, shape) for name, shape in weights.items()} for weights in network.weights()]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,10 @@ ROOT = Path(__file__).parents[1]
 def environment(threads: int, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a process that may use so many threads."""
     return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | dict(extra or {})
+
+
+class ContenderFailed(Exception):
+    """A contender's process ended in the middle of its work."""
 
 
 class Worker:
@@ -57,13 +62,21 @@ class Worker:
             self._process.kill()
             self._process.wait()
 
-    def measure(self, seconds: float) -> tuple[float, int]:
-        """Return samples per second over about that time, and the process's peak memory in bytes."""
+    def ask(self, **request: float) -> None:
+        """Have it work for so many `seconds`, or `steps`."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{seconds}\n")
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        result = self._read()
-        return float(result["speed"]), int(result["peak"])
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for what it measured: samples per second, seconds, and the peak of its memory in bytes.
+
+        Raises ContenderFailed if it ended instead.
+        """
+        found = self._read()
+        if "skip" in found:
+            raise ContenderFailed(found["skip"])
+        return found
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -74,19 +87,17 @@ class Worker:
         return found
 
 
-def command_seconds(config: str, job: Job, overrides: list[str], runs: Path, extra: Mapping[str, str]) -> float:
-    """Return the seconds from the command `dlrun train` to its first step, which it announces in a line."""
-    command = [sys.executable, "-m", "dlrun", "train", config, *overrides, "training.max_steps=1", "--runs", str(runs)]
+def seconds_to_line(command: Sequence[str], start: str, extra: Mapping[str, str]) -> float:
+    """Return the seconds until a command prints a line that starts so; wait for its end. Raises RuntimeError."""
     began = time.perf_counter()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
-        env=environment(job.threads, extra),
-    ) as process:  # fmt: skip
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, env=os.environ | dict(extra)
+    ) as process:
         assert process.stdout is not None
         seconds = None
         for line in process.stdout:
-            if line.startswith("training ") and seconds is None:
+            if line.startswith(start) and seconds is None:
                 seconds = time.perf_counter() - began
     if seconds is None or process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with code {process.returncode}")
+        raise RuntimeError(f"{shlex.join(command)} ended with code {process.returncode}")
     return seconds

@@ -1,8 +1,9 @@
 """One contender in a process of its own: `python -m benchmarks.worker NAME JOB`.
 
-Makes the contender, trains one step, and says so in a line of JSON: {"ready": versions} or {"skip": why}. Then, for
-each line of standard input, a number of seconds, trains for about as long and answers with {"speed": samples per
-second, "peak": bytes of memory at most so far}. Ends when its input does.
+Makes the contender, does one step, and says so in a line of JSON: {"ready": versions} or {"skip": why}. Then, for each
+line of standard input, {"seconds": s} or {"steps": n}, works for about as long, or so many steps, and answers with
+{"speed": samples per second, "seconds": how long it took, "peak": bytes of memory at most so far}. Ends when its input
+does.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from benchmarks.contender import Contender, Job, contender_class
-from benchmarks.network import Unsupported
+from benchmarks.parts import Unsupported
 
-LEAST_STEPS = 20
+WARM_UP_SECONDS = 0.2
+"""How long the steps of the warm-up take at least: what they took says how many a turn has."""
+LEAST_STEPS = 4
 
 
-def limit_cores(threads: int) -> None:
-    """Keep this process on as many cores as it may have threads: some libraries know no other limit."""
+def limit_cores(cores: int) -> None:
+    """Keep this process on so many cores: some libraries know no other limit of their threads."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
 def open_answers() -> TextIO:
@@ -47,19 +50,29 @@ def peak_bytes() -> int:
 
 
 def measure(contender: Contender, steps: int) -> float:
-    """Return the samples per second of so many steps."""
+    """Return the seconds that so many steps take."""
     began = time.perf_counter()
     contender.run(steps)
-    return steps * contender.job.batch / (time.perf_counter() - began)
+    return time.perf_counter() - began
+
+
+def warm_up(contender: Contender) -> float:
+    """Do twice as many steps each time until they take long enough; return the seconds of one."""
+    steps = LEAST_STEPS
+    while (seconds := measure(contender, steps)) < WARM_UP_SECONDS:
+        steps *= 2
+    return seconds / steps
 
 
 def serve(contender: Contender, answers: TextIO) -> None:
     """Answer requests until there are no more."""
-    speed = measure(contender, LEAST_STEPS)
+    step = warm_up(contender)
     for line in sys.stdin:
-        steps = max(LEAST_STEPS, round(float(line) * speed / contender.job.batch))
-        speed = measure(contender, steps)
-        answer(answers, {"speed": speed, "peak": peak_bytes()})
+        request = json.loads(line)
+        steps = request.get("steps") or max(LEAST_STEPS, round(request["seconds"] / step))
+        seconds = measure(contender, steps)
+        step = seconds / steps
+        answer(answers, {"speed": contender.job.batch / step, "seconds": seconds, "peak": peak_bytes()})
 
 
 def answer(answers: TextIO, value: dict[str, Any]) -> None:
@@ -72,7 +85,7 @@ def main() -> None:
     """Run."""
     answers = open_answers()
     job = Job.parse(sys.argv[2])
-    limit_cores(job.threads)
+    limit_cores(job.cores or job.threads)
     try:
         contender = contender_class(sys.argv[1])(job)
         contender.run(1)

@@ -10,61 +10,34 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks.contender import Contender, Job
-from benchmarks.data import Batches, read_images
-from benchmarks.network import Adam, Convolution, Dense, Flatten, MaxPool, Network, network_of, read_config
-
-Weights = list[tuple[Any, Any]]
-
-
-def draw_weights(network: Network, shape: tuple[int, ...]) -> Weights:
-    """Return weights (Glorot uniform) and zero biases for images of this shape (height, width, channels)."""
-    generator = np.random.default_rng(0)
-    height, width, channels = shape
-    weights: Weights = []
-    size = 0
-
-    def add(*kernel: int) -> None:
-        taps = int(np.prod(kernel[:-2]))
-        limit = np.sqrt(6 / (taps * (kernel[-2] + kernel[-1])))
-        weights.append((jnp.asarray(generator.uniform(-limit, limit, kernel), jnp.float32), jnp.zeros(kernel[-1])))
-
-    for part in network.parts:
-        match part:
-            case Convolution(filters, window, padding):
-                add(window, window, channels, filters)
-                channels = filters
-                if padding == "valid":
-                    height, width = height - window + 1, width - window + 1
-            case MaxPool(window):
-                height, width = height // window, width // window
-            case Flatten():
-                size = height * width * channels
-            case Dense(units, _):
-                add(size, units)
-                size = units
-    return weights
+from benchmarks.contender import Array, Contender, Job, softmax
+from benchmarks.contenders.jax_network import Arrays, logits, put_weights
+from benchmarks.network import Adam, Network, draw
+from benchmarks.rows import Batches, Slices, read_rows
 
 
-def logits(network: Network, weights: Weights, x: Any) -> Any:
-    """Return the network's output for images (rows, height, width, channels)."""
-    rest = iter(weights)
-    for part in network.parts:
-        match part:
-            case Convolution(_, _, padding):
-                w, b = next(rest)
-                form = ("NHWC", "HWIO", "NHWC")
-                x = jax.nn.relu(jax.lax.conv_general_dilated(x, w, (1, 1), padding.upper(), dimension_numbers=form) + b)
-            case MaxPool(size):
-                window = (1, size, size, 1)
-                x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
-            case Flatten():
-                x = x.reshape(len(x), -1)
-            case Dense(_, relu):
-                w, b = next(rest)
-                x = x @ w + b
-                x = jax.nn.relu(x) if relu else x
-    return x
+def make_steps(network: Network, optimizer: Any) -> tuple[Any, Any]:
+    """Return the jitted functions that train on a batch and that evaluate one; what they change is donated."""
+
+    def loss_of(weights: Arrays, moving: Arrays, x: Any, y: Any) -> tuple[Any, Arrays]:
+        z, moving = logits(network, weights, moving, x, True)
+        return optax.softmax_cross_entropy_with_integer_labels(z, y).mean(), moving
+
+    @partial(jax.jit, donate_argnums=(0, 1, 2))
+    def train(weights: Arrays, moving: Arrays, state: Any, inputs: Any, labels: Any, rows: Any) -> Any:
+        gradients, moving = jax.grad(loss_of, has_aux=True)(weights, moving, inputs[rows], labels[rows])
+        changes, state = optimizer.update(gradients, state)
+        return optax.apply_updates(weights, changes), moving, state
+
+    @partial(jax.jit, donate_argnums=(2,), static_argnums=(6,))
+    def evaluate(weights: Arrays, moving: Arrays, sums: Any, inputs: Any, labels: Any, first: Any, batch: int) -> Any:
+        x = jax.lax.dynamic_slice_in_dim(inputs, first, batch)
+        y = jax.lax.dynamic_slice_in_dim(labels, first, batch)
+        z, _ = logits(network, weights, moving, x, False)
+        loss = optax.softmax_cross_entropy_with_integer_labels(z, y).mean()
+        return sums[0] + loss, sums[1] + (z.argmax(-1) == y).mean()
+
+    return train, evaluate
 
 
 class JaxJit(Contender):
@@ -72,37 +45,52 @@ class JaxJit(Contender):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        network = network_of(read_config(job.config).config)
-        data = read_images(job.images)
-        self.batches = Batches(data.rows, job.batch)
-        self.images, self.labels = jnp.asarray(data.images), jnp.asarray(data.labels, jnp.int32)
-        rule = network.optimizer
+        rows = read_rows(job.data)
+        self.batches, self.slices = Batches(rows.count, job.batch), Slices(rows.count, job.batch)
+        self.inputs, self.labels = jnp.asarray(rows.inputs), jnp.asarray(rows.labels, jnp.int32)
+        rule = self.network.optimizer
         optimizer = (
             optax.adam(rule.learning_rate)
             if isinstance(rule, Adam)
             else optax.sgd(rule.learning_rate, rule.momentum or None)
         )
-        self.weights = draw_weights(network, data.images.shape[1:])
+        self.weights, self.moving = put_weights(draw(self.network))
         self.state = optimizer.init(self.weights)
-
-        def loss_of(weights: Weights, x: Any, y: Any) -> Any:
-            return optax.softmax_cross_entropy_with_integer_labels(logits(network, weights, x), y).mean()
-
-        @partial(jax.jit, donate_argnums=(0, 1))
-        def step(weights: Weights, state: Any, images: Any, labels: Any, rows: Any) -> Any:
-            gradients = jax.grad(loss_of)(weights, images[rows], labels[rows])
-            changes, state = optimizer.update(gradients, state)
-            return optax.apply_updates(weights, changes), state
-
-        self.train_step = step
+        self.train_step, self.evaluation_step = make_steps(self.network, optimizer)
 
     def versions(self) -> str:
         """Return JAX's version."""
         return str(jax.__version__)
 
     def run(self, steps: int) -> None:
-        """Train step by step, and wait for the last one."""
+        """Train or evaluate step by step, and wait for the last one."""
+        if not self.trains:
+            self.evaluate(steps)
+            return
         for _ in range(steps):
             rows = self.batches.next()
-            self.weights, self.state = self.train_step(self.weights, self.state, self.images, self.labels, rows)
+            self.weights, self.moving, self.state = self.train_step(
+                self.weights, self.moving, self.state, self.inputs, self.labels, rows
+            )
         jax.block_until_ready(self.weights)
+
+    def evaluate(self, steps: int) -> tuple[float, float]:
+        """Return the mean loss and the accuracy."""
+        sums = (jnp.zeros(()), jnp.zeros(()))
+        for _ in range(steps):
+            first = self.slices.next().start
+            sums = self.evaluation_step(
+                self.weights, self.moving, sums, self.inputs, self.labels, first, self.job.batch
+            )
+        return float(sums[0]) / steps, float(sums[1]) / steps
+
+    def parameters(self) -> int:
+        """Return the count of the weights."""
+        return sum(int(array.size) for array in jax.tree.leaves(self.weights))
+
+    def probabilities(self, rows: int) -> Array:
+        """Return the probabilities of the first rows."""
+        found, _ = jax.jit(logits, static_argnums=(0, 4))(
+            self.network, self.weights, self.moving, self.inputs[:rows], False
+        )
+        return softmax(np.asarray(found))

@@ -13,4 +13,4 @@ class PyTorchCompiled(PyTorchEager):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        self.model = torch.compile(self.model)
+        self.model = torch.compile(self.module)

@@ -5,55 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.contender import Contender, Job
-from benchmarks.data import Batches, read_images
-from benchmarks.network import Adam, Convolution, Dense, Flatten, MaxPool, Network, network_of, read_config
-
-
-def build(network: Network, channels: int, height: int, width: int) -> nn.Sequential:
-    """Return the network for images (channels, height, width), up to the logits."""
-    layers: list[nn.Module] = []
-    size = 0
-    for part in network.parts:
-        match part:
-            case Convolution(filters, window, padding):
-                layers += [nn.Conv2d(channels, filters, window, padding=padding), nn.ReLU()]
-                channels = filters
-                if padding == "valid":
-                    height, width = height - window + 1, width - window + 1
-            case MaxPool(window):
-                layers.append(nn.MaxPool2d(window))
-                height, width = height // window, width // window
-            case Flatten():
-                layers.append(nn.Flatten())
-                size = channels * height * width
-            case Dense(units, relu):
-                layers += [nn.Linear(size, units), *([nn.ReLU()] if relu else [])]
-                size = units
-    return nn.Sequential(*layers)
+from benchmarks.contender import Array, Contender, Job, softmax
+from benchmarks.contenders.pytorch_network import Graph, put_weights
+from benchmarks.network import Adam, draw
+from benchmarks.rows import Batches, Slices, read_rows
 
 
 class PyTorchEager(Contender):
-    """A plain training loop over tensors in memory: the usual layout (channels first), float32, no data loader."""
+    """A plain loop over tensors in memory: float32, images with channels last, no data loader."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
         torch.set_num_threads(job.threads)
-        torch.manual_seed(0)
-        network = network_of(read_config(job.config).config)
-        data = read_images(job.images)
-        self.images = torch.from_numpy(data.images).permute(0, 3, 1, 2).contiguous()
-        self.labels = torch.from_numpy(data.labels)
-        self.batches = Batches(data.rows, job.batch)
-        self.model: Callable[[Any], Any] = build(network, *self.images.shape[1:])
+        rows = read_rows(job.data)
+        self.inputs, self.labels = torch.from_numpy(rows.inputs), torch.from_numpy(rows.labels)
+        if self.inputs.dim() == 4:
+            self.inputs = self.inputs.permute(0, 3, 1, 2)  # a view: the channels stay last in memory
+        self.batches, self.slices = Batches(rows.count, job.batch), Slices(rows.count, job.batch)
+        self.module = Graph(self.network).to(memory_format=torch.channels_last).train(self.trains)
+        put_weights(self.module, self.network, draw(self.network))
+        self.model: Callable[[Any], Any] = self.module
         self.loss = nn.CrossEntropyLoss()
-        self.optimizer = self._optimizer(network, list(self.model.parameters()))
+        self.optimizer = self._optimizer(self._trained())
 
-    def _optimizer(self, network: Network, parameters: list[Any]) -> torch.optim.Optimizer:
-        rule = network.optimizer
+    def _trained(self) -> list[Any]:
+        return [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+
+    def _optimizer(self, parameters: list[Any]) -> torch.optim.Optimizer:
+        rule = self.network.optimizer
         if isinstance(rule, Adam):
             return torch.optim.Adam(parameters, rule.learning_rate, fused=True)
         return torch.optim.SGD(parameters, rule.learning_rate, rule.momentum, fused=True)
@@ -63,10 +46,43 @@ class PyTorchEager(Contender):
         return str(torch.__version__)
 
     def run(self, steps: int) -> None:
-        """Train step by step."""
-        for _ in range(steps):
-            rows = torch.from_numpy(self.batches.next())
-            self.optimizer.zero_grad()
-            loss = self.loss(self.model(self.images[rows]), self.labels[rows])
-            loss.backward()
-            self.optimizer.step()
+        """Train or evaluate step by step."""
+        if self.trains:
+            for _ in range(steps):
+                self._train_step()
+        else:
+            self.evaluate(steps)
+
+    def _train_step(self) -> None:
+        rows = torch.from_numpy(self.batches.next())
+        self.optimizer.zero_grad()
+        loss = self._loss(self.model(self.inputs[rows]), self.labels[rows])
+        loss.backward()
+        self.optimizer.step()
+
+    def _loss(self, logits: Any, labels: Any) -> Any:
+        return self.loss(logits.flatten(0, -2), labels.flatten())
+
+    def evaluate(self, steps: int) -> tuple[float, float]:
+        """Return the mean loss and the accuracy."""
+        loss, right, count = torch.zeros(()), torch.zeros((), dtype=torch.int64), 0
+        with torch.inference_mode():
+            for _ in range(steps):
+                rows = self.slices.next()
+                logits, labels = self.model(self.inputs[rows]), self.labels[rows]
+                loss += self._loss(logits, labels)
+                right += (logits.argmax(-1) == labels).sum()
+                count += labels.numel()
+        return float(loss) / steps, float(right) / count
+
+    def parameters(self) -> int:
+        """Return the count of those that are trained."""
+        return sum(parameter.numel() for parameter in self._trained())
+
+    def probabilities(self, rows: int) -> Array:
+        """Return the probabilities of the first rows."""
+        self.module.eval()
+        with torch.inference_mode():
+            logits = self.module(self.inputs[:rows])
+        self.module.train(self.trains)
+        return softmax(np.asarray(logits))

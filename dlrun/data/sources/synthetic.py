@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PositiveInt, model_validator
 
 from dlrun.data.dataset import Array
 from dlrun.data.random import generator
@@ -14,30 +14,45 @@ from dlrun.data.sources.base import Column, Description, Raw, Source, Store
 
 
 class Synthetic(Source):
-    """Rows made by a formula with normal noise: a line, blobs, two moons, spirals, or a sine.
+    """Rows made by a formula with noise: a line, blobs, two moons, spirals, a sine, images, or sequences of ids.
 
     "line": x in -1 .. 1, y = slope x + intercept + noise. "sine": x in -π .. π, y = sin x + noise. "blobs":
     `classes` round clouds on a circle of radius 4, of deviation 1 x `noise`. "moons": two interleaved half circles of
     radius 1. "spirals": `classes` arms of one and a half turns. Columns are x and y, or x1, x2 and label.
+    "images": each class has a random image of the given shape; its rows are that image and noise (in units of the whole
+    range), as bytes. "sequences": `length` ids below `vocabulary`, drawn evenly; but a tenth of them, chosen at random,
+    are the number of their row's class. Columns are image and label, or ids and label.
     """
 
     type: Literal["synthetic"] = "synthetic"
-    generator: Literal["line", "blobs", "moons", "spirals", "sine"] = "line"
+    generator: Literal["line", "blobs", "moons", "spirals", "sine", "images", "sequences"] = "line"
     """The formula."""
     rows: int = Field(default=1000, gt=0)
     """How many rows there are."""
     noise: float | None = Field(default=None, ge=0.0)
-    """The standard deviation of the noise; 0.1, or 1 for blobs, when left out."""
+    """The standard deviation of the noise; 0.1, or 1 for blobs, when left out. Sequences have none."""
     slope: float = 2.0
     """The line's slope."""
     intercept: float = 3.0
     """The line's value at x = 0."""
     classes: int = Field(default=3, ge=2)
-    """How many blobs or spirals there are."""
+    """How many blobs, spirals, or classes of images or sequences there are."""
+    shape: tuple[PositiveInt, PositiveInt, Literal[1, 3]] = (28, 28, 1)
+    """An image's height, width and channels."""
+    length: int = Field(default=100, gt=0)
+    """How many ids a sequence has."""
+    vocabulary: int = Field(default=1000, gt=1)
+    """How many different ids there are."""
     seed: int = 0
     """What the rows are drawn from; apart from the run's seed, so that runs can be compared on the same data."""
     cached: ClassVar[bool] = False
     described_without_reading: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _has_an_id_for_each_class(self) -> Self:
+        if self.generator == "sequences" and self.classes > self.vocabulary:
+            raise ValueError(f"sequences of {self.classes} classes need a vocabulary of as many ids at least")
+        return self
 
     def probe(self) -> Description:
         """The columns of the generator."""
@@ -46,18 +61,25 @@ class Synthetic(Source):
         else:
             count = 2 if self.generator == "moons" else self.classes
             names = tuple(str(index) for index in range(count))
-            columns = [Column("x1", "numbers"), Column("x2", "numbers")]
+            if self.generator == "images":
+                columns = [Column("image", "image", self.shape, "uint8", range=(0.0, 255.0))]
+            elif self.generator == "sequences":
+                columns = [Column("ids", "numbers", (self.length,), "int64")]
+            else:
+                columns = [Column("x1", "numbers"), Column("x2", "numbers")]
             columns.append(Column("label", "labels", values=names, original="int64"))
         return Description({column.name: column for column in columns}, {"all": self.rows}, columns[-1].name)
 
     def read(self, store: Store, columns: Collection[str] | None = None) -> Raw:
         """The rows; the same for the same fields."""
         random = generator(self.seed, f"synthetic/{self.generator}")
-        made = self._numbers(random) if self.generator in ("line", "sine") else self._points(random)
-        arrays = {}
+        make = {
+            "line": self._numbers, "sine": self._numbers, "images": self._images, "sequences": self._sequences
+        }.get(self.generator, self._points)  # fmt: skip
+        made, arrays = make(random), {}
         for name, column in self.probe().columns.items():
             if columns is None or name in columns:
-                arrays[name] = store.array(name, (self.rows,), column.dtype)
+                arrays[name] = store.array(name, (self.rows, *column.shape), column.dtype)
                 arrays[name][:] = made[name]
         return Raw(self.probe(), arrays)
 
@@ -67,6 +89,19 @@ class Synthetic(Source):
         if self.generator == "line":
             return {"x": unit, "y": self.slope * unit + self.intercept + noise}
         return {"x": np.pi * unit, "y": np.sin(np.pi * unit) + noise}
+
+    def _images(self, random: np.random.Generator) -> dict[str, Array]:
+        label = np.arange(self.rows) % self.classes
+        deviation = np.float32(255 * (0.1 if self.noise is None else self.noise))
+        image = random.uniform(0.0, 255.0, (self.classes, *self.shape)).astype(np.float32)[label]
+        image += deviation * random.standard_normal(image.shape, np.float32)
+        return {"image": image.clip(0, 255).astype(np.uint8), "label": label}
+
+    def _sequences(self, random: np.random.Generator) -> dict[str, Array]:
+        label = np.arange(self.rows) % self.classes
+        ids = random.integers(0, self.vocabulary, (self.rows, self.length))
+        marked = random.random(ids.shape) < 0.1
+        return {"ids": np.where(marked, label[:, np.newaxis], ids), "label": label}
 
     def _points(self, random: np.random.Generator) -> dict[str, Array]:
         """Classes in turn, so that they are as even as the rows allow; splits shuffle them."""
