@@ -1,12 +1,12 @@
 """The gradient of scaled dot-product attention: see dlrun.kernels.attention.
 
-dv[j] = sum_q p[j, q] dy[q];   dp[j, q] = v[j] . dy[q];   ds = p (dp - sum_j p dp)
-dq[q] = scale sum_j ds[j, q] k[j];   dk[j] = scale sum_q ds[j, q] q[q]
+    dv[j] = sum_q p[j, q] dy[q];   dp[j, q] = v[j] . dy[q];   ds = p (dp - sum_j p dp)
+    dq[q] = scale sum_j ds[j, q] k[j];   dk[j] = scale sum_q ds[j, q] q[q]
 """
 
 from math import inf
 
-from dlrun.kernels.attention import BAND, clear_row, first_query, make_scores, sum_over_keys, turn
+from dlrun.kernels.attention import BAND, clear_row, first_query, make_scores, rows_of, sum_over_keys, turn
 from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
@@ -26,26 +26,27 @@ from dlrun.kernels.lang import (
     shift,
     tile,
     tile_columns,
-    tile_rows,
 )
+from dlrun.kernels.products import rows_ahead
 
 
 @helper
 def sum_over_queries(p, x, x_step, y, y_step, zeros, keys, queries, width, causal):
     """y[j * y_step + i] = sum_q p[j, q] x[q * x_step + i]; under a causal mask, from the tile's first key on."""
-    for j in range(0, keys, tile_rows):
-        first = j if causal != 0 else 0
-        count = min(tile_rows, keys - j)
+    j = 0
+    while j < keys:
+        first, ahead = j if causal != 0 else 0, rows_ahead(keys - j)
         if first >= queries:
-            for r in range(j, j + count):
+            for r in range(j, j + ahead):
                 clear_row(shift(y, r * y_step), 0, width)
         else:
             for i in range(0, width, tile_columns):
                 tile(
                     shift(p, j * queries + first), queries, 1, 0, shift(x, first * x_step + i), x_step, 0, zeros, 0,
-                    shift(y, j * y_step + i), y_step, queries - first, 1, count, min(tile_columns, width - i),
+                    shift(y, j * y_step + i), y_step, queries - first, 1, ahead, min(tile_columns, width - i),
                     real(-inf),
                 )  # fmt: skip
+        j += ahead
 
 
 @helper
@@ -95,7 +96,7 @@ def attention_backward(
 
     Shapes: as there; dy (rows, queries, heads * value_width). Partition: samples.
     """
-    area, y_step = keys * queries, heads * value_width
+    area, y_step = rows_of(keys) * queries, heads * value_width
     level = shift(scratch, value_width * queries)
     slope = shift(level, queries)
     dropped = shift(slope, area)

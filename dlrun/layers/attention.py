@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlrun.kernels.attention import attention_forward
+from dlrun.kernels.attention import GROUP, attention_forward
 from dlrun.kernels.attention_backward import attention_backward
 from dlrun.kernels.philox import UNIFORMS
 from dlrun.kernels.target import MOST_COLUMNS
@@ -46,7 +46,7 @@ class DotProductAttention(Layer):
     def forward(self, emit: Emitter) -> None:
         """Emit one call, which saves the probabilities where a backward pass follows."""
         queries, keys = emit.input_shapes[0][0], emit.input_shapes[-1][0]
-        area, rate = queries * keys, self._rate(emit)
+        area, rate = queries * self._room(keys), self._rate(emit)
         scratch = (self.key_dim + 2) * queries
         if rate or not emit.gradients:
             scratch += area
@@ -70,7 +70,7 @@ class DotProductAttention(Layer):
             for index, (gradient, shape) in enumerate(zip(gradients, emit.input_shapes, strict=True))
         ]
         dq, dk, dv = self._roles(places)
-        area = queries * keys
+        area = queries * self._room(keys)
         emit.call(
             attention_backward, flops=2 * self.flops(*emit.input_shapes) * emit.batch, saved=self._saved(emit),
             dy=emit.output_gradient, dq=dq, dk=dk, dv=dv,
@@ -82,7 +82,12 @@ class DotProductAttention(Layer):
         return self.dropout if emit.training else 0.0
 
     def _saved(self, emit: Emitter) -> Buffer:
-        return emit.saved("probabilities", self.num_heads * emit.input_shapes[0][0] * emit.input_shapes[-1][0])
+        queries, keys = emit.input_shapes[0][0], emit.input_shapes[-1][0]
+        return emit.saved("probabilities", self.num_heads * queries * self._room(keys))
+
+    def _room(self, keys: int) -> int:
+        """Return for how many keys the kernels want room."""
+        return -(-keys // GROUP) * GROUP
 
     def _roles(self, buffers: list[Buffer]) -> tuple[Buffer, Buffer, Buffer]:
         """Return which buffer holds queries, keys, values."""
