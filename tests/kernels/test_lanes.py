@@ -20,8 +20,10 @@ NETWORKS = {
     "dropout": Case((50,), ({"type": "dense", "units": 99}, {"type": "dropout", "rate": 0.5}, {"type": "softmax"})),
 }
 """Where tiles are full, and where they end in the middle of a vector, of a row of taps, or of a batch."""
-SCALAR = {"large dense"}
-"""Those that are compiled for a single lane too: each width takes seconds on a machine that hasn't its kernels yet."""
+NARROW = {"large dense": NETWORKS["large dense"]}
+"""For a single lane; each width takes some 10 seconds on a machine that hasn't its kernels yet."""
+WIDE = {**NETWORKS, "lstm": CASES["lstm"], "multi_head_attention": CASES["multi_head_attention"]}
+"""For the most lanes, which need the most memory."""
 CANARY = 0xA5
 
 
@@ -55,8 +57,8 @@ def pages(monkeypatch):
 
 def trainings(lanes):
     """Return the networks on three threads, by name."""
-    chosen = SCALAR if lanes == 1 else NETWORKS
-    return {name: Training(NETWORKS[name].layers, NETWORKS[name].data, 3) for name in chosen}
+    chosen = NARROW if lanes == 1 else WIDE if lanes == max(LANES) else NETWORKS
+    return {name: Training(case.layers, case.data, 3) for name, case in chosen.items()}
 
 
 def unused_scratch(training):
