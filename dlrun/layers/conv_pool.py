@@ -13,6 +13,7 @@ from dlrun.kernels.convolution_pool import (
     conv_pool_backward_weights,
     conv_pool_forward,
 )
+from dlrun.kernels.convolution_pool_inference import conv_pool_predict
 from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.layers import convolution
 from dlrun.layers.base import Layer, Shape
@@ -20,7 +21,7 @@ from dlrun.layers.chunks import emit_combination
 from dlrun.layers.convolution import Convolution, bias_of, constants_of, packed_weights
 from dlrun.layers.geometry import Geometry
 from dlrun.layers.pool import Pool
-from dlrun.plan import CHUNKS, ScratchSize
+from dlrun.plan import CHUNKS, Buffer, ScratchSize
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -54,26 +55,35 @@ class ConvPool(Layer):
         geometry, pool = self._geometries(emit.input_shapes[0])
         return {
             "flops": geometry.flops * emit.batch,
-            "winner": emit.saved("winner", prod(emit.output_shape), "uint8"),
             "geometry": constants_of(emit, geometry),
             "pool": emit.constant("pool_geometry", pool.constants(), "int64"),
             "rows": emit.rows,
         }
 
+    def _winner(self, emit: Emitter) -> Buffer:
+        """Return which place of each window was the largest: saved for the way back."""
+        return emit.saved("winner", prod(emit.output_shape), "uint8")
+
     def forward(self, emit: Emitter) -> None:
         """Emit one call, after packing the weights if they are many."""
         geometry, pool = self._geometries(emit.input_shapes[0])
-        common, (weights, is_packed) = self._common(emit), packed_weights(emit, geometry)
-        emit.call(
-            conv_pool_forward, x=emit.input, w=weights, b=bias_of(self.convolution, emit), y=emit.output,
-            floor=0.0 if self.has_relu else -inf, is_packed=is_packed,
-            scratch=ScratchSize(geometry.padded_size + prod(pool.image)), **common,
-        )  # fmt: skip
+        weights, is_packed = packed_weights(emit, geometry)
+        common = self._common(emit) | {
+            "x": emit.input, "w": weights, "b": bias_of(self.convolution, emit), "y": emit.output,
+            "floor": 0.0 if self.has_relu else -inf, "is_packed": is_packed,
+        }  # fmt: skip
+        if emit.gradients or not pool.halves:
+            common |= {"winner": self._winner(emit), "scratch": ScratchSize(geometry.padded_size + prod(pool.image))}
+            emit.call(conv_pool_forward, **common)
+        else:
+            band = 2 * 2 * pool.x.out * MOST_COLUMNS
+            emit.call(conv_pool_predict, scratch=ScratchSize(geometry.padded_size + band), **common)
 
     def backward(self, emit: Emitter) -> None:
         """Emit the gradient of the input, then those of the variables with their updates."""
         geometry, pool = self._geometries(emit.input_shapes[0])
-        common, dx, kernel = self._common(emit), emit.input_gradient(), emit.update("kernel")
+        common = self._common(emit) | {"winner": self._winner(emit)}
+        dx, kernel = emit.input_gradient(), emit.update("kernel")
         if dx is not None:
             packed = emit.shared("packed_reversed", geometry.packed_reversed_size)
             emit.call(

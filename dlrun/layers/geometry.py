@@ -44,6 +44,11 @@ class Geometry:
         return 1 < self.groups == self.channels == self.filters
 
     @property
+    def halves(self) -> bool:
+        """Whether windows are 2 x 2, side by side, and whole: what most pools are."""
+        return all(axis.size == axis.stride == 2 and 2 * axis.out <= axis.extent for axis in (self.y, self.x))
+
+    @property
     def is_padded(self) -> bool:
         """Whether windows reach beyond the image."""
         return any(axis.before or axis.reach > axis.extent for axis in (self.y, self.x))

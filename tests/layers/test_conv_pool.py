@@ -56,6 +56,24 @@ def test_gives_the_bits_of_the_layers_one_by_one(monkeypatch, layers):
             assert np.array_equal(result.gradients[name], gradient)
 
 
+@pytest.mark.parametrize("shape", [(3, 8, 9, 2), (2, 17, 16, 2)], ids=str)
+@pytest.mark.parametrize("layers", CASES)
+def test_inference_gives_the_bits_of_the_layers_one_by_one(monkeypatch, layers, shape):
+    """Without a way back nobody asks which entry of a window was the largest; NaN is larger than all of them."""
+    x = images(shape)
+    x[0, 0, 0], x[1, 3, 3, 1], x[1, 5] = np.nan, np.inf, -0.0
+    inference = Network(layers, x, "float32", training=False, gradients=False)
+    pool = next(layer for layer in layers if isinstance(layer, MaxPool2D))
+    halves = pool.geometry(layers[0].output_shape(shape[1:])).halves
+    found = [call.kernel.name for call in inference.plan.calls]
+    assert ("conv_pool_predict" in found) == halves
+    assert ("conv2d_1/winner" in inference.plan.buffers) != halves
+    monkeypatch.setattr(compiler, "fuse_pool", lambda graph: None)
+    apart = Network(layers, x, "float32", training=False, gradients=False)
+    np.testing.assert_array_equal(inference.run().outputs, apart.run().outputs)
+    assert np.isnan(apart.run().outputs).any()
+
+
 @pytest.mark.parametrize("layers", CASES)
 def test_gradients_are_central_differences(layers):
     check_gradients(Network(layers, images()), most=30)
