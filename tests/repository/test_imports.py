@@ -6,7 +6,7 @@ from tests.repository.documents import ROOT
 
 ORDER = (
     {"errors", "registry", "__init__"},
-    {"kernels", "plan"},
+    {"kernels", "plan", "costs"},
     {"activations", "data", "initializers", "layers", "losses", "metrics", "optimizers", "regularizers", "schedules"},
     {"config"},
     {"compiler"},
