@@ -17,6 +17,7 @@ from dlrun.kernels.convolution_weights import (
 )
 from dlrun.kernels.depthwise import depthwise_backward_input, depthwise_backward_weights, depthwise_forward
 from dlrun.kernels.target import MOST_COLUMNS
+from dlrun.layers import winograd
 from dlrun.layers.base import Shape
 from dlrun.layers.chunks import emit_combination
 from dlrun.layers.geometry import Geometry
@@ -112,6 +113,9 @@ def constants_of(emit: Emitter, geometry: Geometry) -> Buffer:
 def emit_forward(emit: Emitter, geometry: Geometry, x: Buffer, y: Buffer, b: Buffer, floor: float) -> None:
     """Emit y = the convolution of x, plus b, cut off below at `floor`."""
     geometry = geometry.merged()
+    if (way := winograd.choice(geometry)) is not None:
+        winograd.emit_forward(emit, geometry, way, x, y, b, floor, constants_of(emit, geometry))
+        return
     common: dict[str, Any] = {
         "flops": geometry.flops * emit.batch, "x": x, "b": b, "y": y, "floor": floor,
         "geometry": constants_of(emit, geometry), "rows": emit.rows,
@@ -138,6 +142,9 @@ def emit_input_gradient(emit: Emitter, geometry: Geometry, dy: Buffer, dx: Buffe
     """Emit dx = the transposed convolution of dy, plus b, cut off below at `floor` (where it isn't depthwise)."""
     geometry = geometry.merged()
     constants = constants_of(emit, geometry)
+    if (way := winograd.choice(geometry)) is not None:
+        winograd.emit_input_gradient(emit, geometry, way, dy, dx, b, floor, constants)
+        return
     common: dict[str, Any] = {
         "flops": geometry.flops * emit.batch, "dy": dy, "dx": dx, "geometry": constants, "rows": emit.rows,
     }  # fmt: skip
