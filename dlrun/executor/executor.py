@@ -10,25 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.executor.memory import PAGE, page_zeros
 from dlrun.executor.profile_loop import run_steps_timed
 from dlrun.executor.run_loop import ALONE, BARRIER, CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
 from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.kernels.store import load_kernels
-from dlrun.plan import LIVE_WORDS, Argument, Buffer, Call, LiveValue, Plan, ScratchSize, Step, Update, effects
+from dlrun.plan import LIVE_WORDS, Argument, Buffer, Call, LiveValue, Plan, Region, ScratchSize, Step, Update, effects
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 4)
-ALIGNMENT = 4096
 SCALARS = 16
 """How many numbers an optimizer may have for each step."""
 POLL_SECONDS = 0.05
-
-
-def aligned_zeros(size: int) -> Array:
-    """Return zeroed bytes that start at a page."""
-    raw = np.zeros(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size]
 
 
 @dataclass(frozen=True)
@@ -67,13 +60,14 @@ class Executor:
     ) -> None:
         self.plan, self.threads = plan, threads
         self.addresses = load_kernels([*plan.kernels, run_steps], plan.precision, progress)
-        self.arenas = {region: aligned_zeros(size) for region, size in plan.arena_bytes.items()}
-        if weights is not None:
-            self.arenas["weights"] = weights.arenas["weights"]
+        self.arenas: dict[Region, Array] = {} if weights is None else {"weights": weights.arenas["weights"]}
+        for region, size in plan.arena_bytes.items():
+            if region not in self.arenas:
+                self.arenas[region] = page_zeros(size)
         self.data = dict(data)
         self._live = np.zeros(LIVE_WORDS + 8, np.int64)
         self._scalars = self.data.setdefault("scalars", np.zeros(SCALARS, np.float64))
-        self._control = aligned_zeros(CONTROL_BYTES).view(np.int64)
+        self._control = page_zeros(CONTROL_BYTES).view(np.int64)
         self._blocks: list[Array] = []
         self._fill_initial_values()
         self._place_scratch()
@@ -183,8 +177,8 @@ class Executor:
         calls = (*self.plan.prologue, *self.plan.calls)
         sizes = [a.size for call in calls for a in call.arguments.values() if isinstance(a, ScratchSize)]
         item = 4 if self.plan.precision == "float32" else 8
-        self._scratch_stride = -(-(max(sizes, default=0) * item + 256) // 4096) * 4096 + 128
-        self._scratch = aligned_zeros(self._scratch_stride * self.threads)
+        self._scratch_stride = -(-(max(sizes, default=0) * item + 256) // PAGE) * PAGE + 128
+        self._scratch = page_zeros(self._scratch_stride * self.threads)
 
     def _build_program(self, calls: Sequence[Call]) -> Array:
         rows = []
@@ -230,7 +224,9 @@ class Executor:
             words = [len(value.steps)]
             for step in value.steps:
                 words += [self.addresses[step.kernel], int(self._block(step).ctypes.data)]
-            arrays = {effect.buffer for step in value.steps for effect in effects(step) if effect.buffer.dtype == "real"}
+            arrays = {
+                effect.buffer for step in value.steps for effect in effects(step) if effect.buffer.dtype == "real"
+            }
             whole = [buffer for buffer in arrays if buffer.size == self.plan.buffers[value.variable].size]
             words += [len(whole), *(self._word(buffer) for buffer in whole)]
             chain = np.array(words, np.int64)

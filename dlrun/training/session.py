@@ -21,6 +21,7 @@ from dlrun.data.random import generator
 from dlrun.data.signature import Signature
 from dlrun.errors import DataError, Path
 from dlrun.executor.executor import Array, Executor
+from dlrun.executor.memory import zeros
 from dlrun.kernels.target import available_cores
 from dlrun.layers.base import Layer
 from dlrun.metrics import Tracker
@@ -235,7 +236,7 @@ class Session:
         data |= {f"data/targets/{name}": array for name, array in split.targets.items()}
         if split.weights is not None:
             data["data/sample_weights"] = split.weights
-        data["out/losses"] = np.zeros(rows, self.config.precision)
-        data["out/penalties"] = np.zeros(rows, self.config.precision)  # at most a step for each row
-        data["out/predictions"] = np.zeros((rows, outputs), self.config.precision)
+        data["out/losses"] = zeros(rows, self.config.precision)
+        data["out/penalties"] = zeros(rows, self.config.precision)  # at most a step for each row
+        data["out/predictions"] = zeros((rows, outputs), self.config.precision)
         return data

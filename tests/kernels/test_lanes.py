@@ -5,6 +5,7 @@ import pytest
 
 from dlrun.errors import UsageError
 from dlrun.executor import executor
+from dlrun.executor.memory import PAGE
 from dlrun.kernels import tile
 from dlrun.kernels.chunks import combine_chunks
 from dlrun.kernels.store import kernel_key, load_kernels
@@ -43,15 +44,15 @@ def lanes(monkeypatch):
 @pytest.fixture
 def pages(monkeypatch):
     """Return a list that gets the page after each part of an executor's memory, full of canaries."""
-    original, found = executor.aligned_zeros, []
+    original, found = executor.page_zeros, []
 
     def guarded(size):
-        memory = original(size + executor.ALIGNMENT)
+        memory = original(size + PAGE)
         memory[size:] = CANARY
         found.append(memory[size:])
         return memory[:size]
 
-    monkeypatch.setattr(executor, "aligned_zeros", guarded)
+    monkeypatch.setattr(executor, "page_zeros", guarded)
     return found
 
 
