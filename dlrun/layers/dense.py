@@ -9,6 +9,12 @@ from pydantic import Field
 
 from dlrun.costs import Choice, Way, cheapest
 from dlrun.errors import ShapeError
+from dlrun.kernels.dense_of_many import (
+    FORWARD_SCRATCH,
+    WEIGHTS_SCRATCH,
+    dense_backward_weights_of_many,
+    dense_forward_of_many,
+)
 from dlrun.kernels.lang import (
     In,
     InDouble,
@@ -48,8 +54,12 @@ if TYPE_CHECKING:
 
 FEW_ROWS = 128
 """Up to so many rows, transposing the output's gradient may cost less than transposing the weights."""
+PACKED_ROWS = 128
+"""From so many rows of a thread on, packing the weights costs less than it saves the product."""
 MANY_ROWS = 512
-"""From so many rows on, the weight gradient is made in larger blocks: each reads all rows once."""
+"""From so many rows on, packing the output's gradient costs less than it saves the weights' gradient."""
+WEIGHTS = 12
+"""Rows of the weights' gradient made at a time for fewer rows, so that the optimizer finds them in L1."""
 
 
 class Dense(Weighted):
@@ -94,12 +104,19 @@ class Dense(Weighted):
     def forward(self, emit: Emitter) -> None:
         """Emit the product, with bias and a fused ReLU."""
         choice = self._choice(emit, emit.input_shapes[0][-1], self.units, 2)
-        bias = emit.variable("bias") if self.use_bias else emit.zeros(self.units)
-        emit.call(
-            dense_forward, partition=choice, flops=self.flops(*emit.input_shapes) * emit.batch,
-            x=emit.input, w=emit.variable("kernel"), b=bias, y=emit.output, floor=emit.floor,
-            by_samples=int(choice.partition == "samples"), **self._sizes(emit),
-        )  # fmt: skip
+        by_samples = choice.partition == "samples"
+        handled = emit.batch * prod(emit.input_shapes[0][:-1]) // (emit.threads if by_samples else 1)
+        arguments: dict[str, Argument] = {
+            "x": emit.input, "w": emit.variable("kernel"), "y": emit.output, "floor": emit.floor,
+            "b": emit.variable("bias") if self.use_bias else emit.zeros(self.units),
+            "by_samples": int(by_samples), **self._sizes(emit),
+        }  # fmt: skip
+        flops = self.flops(*emit.input_shapes) * emit.batch
+        if handled < PACKED_ROWS:
+            emit.call(dense_forward, partition=choice, flops=flops, **arguments)
+        else:
+            scratch = ScratchSize(FORWARD_SCRATCH)
+            emit.call(dense_forward_of_many, partition=choice, flops=flops, scratch=scratch, **arguments)
 
     def backward(self, emit: Emitter) -> None:
         """Emit the gradient of the input, then those of the variables with their updates."""
@@ -111,13 +128,19 @@ class Dense(Weighted):
         if update is not None and update.descent is not None:
             self._descend(emit, *update.descent, flops)
         elif update is not None:
-            rows = emit.batch * prod(emit.input_shapes[0][:-1])
-            weights = 48 if rows >= MANY_ROWS else 12
-            emit.call(
-                dense_backward_weights, partition="split", flops=flops,
-                x=emit.input, dy=emit.output_gradient, dw=update, zeros=emit.zeros(MOST_COLUMNS),
-                scratch=ScratchSize(weights * self.units), weights=weights, **self._sizes(emit),
-            )  # fmt: skip
+            arguments: dict[str, Argument] = {
+                "x": emit.input, "dy": emit.output_gradient, "dw": update, "zeros": emit.zeros(MOST_COLUMNS),
+                **self._sizes(emit),
+            }  # fmt: skip
+            if emit.batch * prod(emit.input_shapes[0][:-1]) < MANY_ROWS:
+                scratch = ScratchSize(WEIGHTS * self.units)
+                emit.call(
+                    dense_backward_weights, partition="split", flops=flops, scratch=scratch, weights=WEIGHTS,
+                    **arguments,
+                )  # fmt: skip
+            else:
+                scratch = ScratchSize(WEIGHTS_SCRATCH)
+                emit.call(dense_backward_weights_of_many, partition="split", flops=flops, scratch=scratch, **arguments)
         update = emit.update("bias") if self.use_bias else None
         if update is not None:
             emit.call(

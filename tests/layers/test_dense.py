@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dlrun.kernels.dense_of_many import dense_backward_weights_of_many, dense_forward_of_many
 from dlrun.layers import Dense
 from dlrun.layers.dense import dense_descend
 from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
@@ -80,3 +81,25 @@ def test_plain_descent_is_the_gradient_with_its_update(shape):
         assert differing(kept[0], other) == []
     for name, array in apart.run().items():
         np.testing.assert_allclose(kept[0][name], array, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(("features", "units"), [(7, 300), (300, 45), (530, 1), (129, 131)])
+def test_many_rows_have_the_bits_of_few(features, units, monkeypatch):
+    x = np.random.default_rng(9).standard_normal((3, 211, features))
+    layers = [Dense(units=units, activation="relu", bias_initializer="random_normal")]
+    many = Network(layers, x, "float32")
+    monkeypatch.setattr("dlrun.layers.dense.PACKED_ROWS", 10**9)
+    monkeypatch.setattr("dlrun.layers.dense.MANY_ROWS", 10**9)
+    few = Network(layers, x, "float32")
+    for network, kernels in ((many, {dense_forward_of_many, dense_backward_weights_of_many}), (few, set())):
+        of_many = {dense_forward_of_many, dense_backward_weights_of_many}
+        assert {call.kernel for call in network.plan.calls} & of_many == kernels
+    one, other = many.run(), few.run()
+    assert np.array_equal(one.outputs, other.outputs)
+    for name, gradient in one.gradients.items():
+        assert np.array_equal(gradient, other.gradients[name])
+
+
+def test_many_rows_have_the_same_bits_on_all_threads():
+    x = np.random.default_rng(10).standard_normal((7, 140, 90))
+    same_bits_on_threads([Dense(units=70, activation="relu"), Dense(units=133)], x)
