@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dlrun.cli.train import RunsFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlrun.runs.directory import RunDirectory
 
 
 def register(app: typer.Typer) -> None:
@@ -30,18 +35,28 @@ def evaluate(
 
     Example: dlrun evaluate runs/mnist_cnn-1 --split validation --checkpoint best
     """
-    from dlrun.cli.output import print_json, print_table
+    from dlrun.cli.output import hand_over, print_json
     from dlrun.runs.directory import find_run
-    from dlrun.training.evaluation import evaluate_run, write_evaluation
+    from dlrun.training.evaluation import draw_evaluation, evaluate_run, write_evaluation
 
     found = find_run(run, runs)
     evaluation = evaluate_run(found, split, checkpoint, file)
-    notes = write_evaluation(found, evaluation)
+    write_evaluation(found, evaluation)
     result: dict[str, Any] = evaluation.to_json()
     if json:
         print_json(result)
-        return
-    for note in [*result["notes"], *notes]:
+    else:
+        _print(found, result)
+    hand_over()
+    notes = draw_evaluation(found, evaluation)
+    for note in () if json else notes:
+        sys.stderr.write(f"NOTE: {note}\n")
+
+
+def _print(found: RunDirectory, result: Mapping[str, Any]) -> None:
+    from dlrun.cli.output import print_table
+
+    for note in result["notes"]:
         sys.stderr.write(f"NOTE: {note}\n")
     sys.stdout.write(f"{found.path}: {result['rows']:,} rows of {result['data']}, checkpoint {result['checkpoint']}\n")
     rows = [

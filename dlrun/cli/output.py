@@ -31,6 +31,14 @@ def say(text: str) -> None:
         mute()
 
 
+def hand_over() -> None:
+    """Let the reader have what was printed so far, where more work follows. Raises: OSError on a full disk."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        mute()
+
+
 def mute() -> None:
     """Send standard output nowhere from now on: the reader of a pipe (head, less) went away, or the terminal.
 

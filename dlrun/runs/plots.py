@@ -19,6 +19,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _COLOURS = {"train": "#4477aa", "validation": "#ee7733", "test": "#228833"}
 _MORE_COLOURS = ("#4477aa", "#ee7733", "#228833", "#aa3377", "#66ccee", "#ccbb44", "#332288", "#bbbbbb")
 _INK, _GRID = "#333333", "#e6e6e6"
+_CELL, _IMAGE = (1.7, 2.05), 1.6
+"""Inches of an image with its text on the sheet of mistakes, and of the image."""
 _MOST_LINES_WITH_LEGEND = 10
 _MOST_CLASSES_WITH_COUNTS = 25
 
@@ -117,19 +119,31 @@ def draw_mistakes(
     count = len(images)
     columns = min(max(count, 1), 6)
     rows = max(-(-count // columns), 1)
-    figure = _figure(1.7 * max(columns, 3), 2.05 * rows + 0.5, title)
-    all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in all_axes:
-        axes.axis("off")
+    width, height = _CELL[0] * max(columns, 3), _CELL[1] * rows + (0.5 if title else 0.1)
+    figure = _figure(width, height, title)
+    figure.set_layout_engine(None)
+    axes = figure.add_axes((0, 0, 1, 1))  # one for all images: with 36 of them this takes a third of the time
+    axes.axis("off")
     if not count:
-        all_axes[0].text(0.5, 0.5, "no mistakes", ha="center", va="center", color=_INK)
+        axes.text(width / 2, height / 2, "no mistakes", ha="center", va="center", color=_INK)
     predicted, confidence = decisions(y_pred)
     shown = _displayable(np.asarray(images))
-    for row in range(count):
-        true, wrong = _shortened(classes[int(y_true[row])], 14), _shortened(classes[int(predicted[row])], 14)
-        all_axes[row].imshow(shown[row], cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
-        all_axes[row].set_title(f"is {true}\nsaid {wrong}, {confidence[row]:.0%}", fontsize=8, color=_INK, pad=3)
+    for index in range(count):
+        true, wrong = _shortened(classes[int(y_true[index])], 14), _shortened(classes[int(predicted[index])], 14)
+        left, bottom = _CELL[0] * (index % columns), _CELL[1] * (rows - 1 - index // columns)
+        _draw_image(axes, shown[index], left + _CELL[0] / 2, bottom + _IMAGE / 2 + 0.05)
+        text = f"is {true}\nsaid {wrong}, {confidence[index]:.0%}"
+        axes.text(left + _CELL[0] / 2, bottom + _IMAGE + 0.09, text, ha="center", va="bottom", fontsize=8, color=_INK)
+    axes.set(xlim=(0, width), ylim=(0, height))
     _save(figure, path)
+
+
+def _draw_image(axes: Any, image: Array, x: float, y: float) -> None:
+    """Draw an image around a point, as large as fits into a square of _IMAGE inches."""
+    tall, wide = image.shape[:2]
+    half_width, half_height = (_IMAGE / 2 * extent / max(tall, wide) for extent in (wide, tall))
+    extent = (x - half_width, x + half_width, y - half_height, y + half_height)
+    axes.imshow(image, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest", extent=extent, aspect="auto")
 
 
 def _panels(columns: Sequence[str]) -> dict[str, dict[str, str]]:

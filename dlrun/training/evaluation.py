@@ -100,9 +100,13 @@ def _other_data(restored: Restored, file: Path) -> tuple[Dataset, Split]:
     return dataset, rows
 
 
-def write_evaluation(run: RunDirectory, evaluation: Evaluation) -> list[str]:
-    """Write evaluation.json and the plots; return notes on what couldn't be drawn. Raises: RunError."""
+def write_evaluation(run: RunDirectory, evaluation: Evaluation) -> None:
+    """Write evaluation.json. Raises: RunError."""
     write_text(run.evaluation, json.dumps(_finite(evaluation.to_json()), indent=2) + "\n")
+
+
+def draw_evaluation(run: RunDirectory, evaluation: Evaluation) -> list[str]:
+    """Draw the plots, which takes longer than the evaluation; return notes on what couldn't be. Raises: RunError."""
     if evaluation.target.kind != "labels":
         return []
     try:

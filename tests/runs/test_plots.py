@@ -111,7 +111,8 @@ def test_sheet_of_mistakes(matplotlib, drawn, tmp_path, shape, kind):
     shown = first.images[0].get_array()
     assert shown.min() >= 0
     assert shown.max() <= 1
-    assert first.get_title().startswith("is cat\nsaid ")
+    assert first.texts[0].get_text().startswith("is cat\nsaid ")
+    assert len(first.images) == len(first.texts) == 7
 
 
 def test_a_sheet_without_mistakes_says_so(matplotlib, drawn, tmp_path):
