@@ -48,7 +48,7 @@ def test_threads_change_nothing(tmp_path, undisturbed, threads):
 def test_stops_change_nothing(tmp_path, undisturbed, feature, monkeypatch):
     overrides = FEATURES[feature]
     whole = undisturbed(*overrides)
-    total = start(tmp_path, MIXED, *overrides).trainer.state.step
+    total = start(tmp_path, MIXED, *overrides).state.step
     generator = random.Random(feature)
     first = generator.randrange(1, total)
     run = start_and_interrupt(monkeypatch, tmp_path, MIXED, first, *overrides)
@@ -92,4 +92,4 @@ def test_a_part_of_an_epoch_has_a_row(tmp_path):
     assert finished.ending.reason == "max_steps"
     assert [row["step"] for row in rows_of(finished.run)] == [10, 13]
     assert [result.partial for result in heard.results] == [False, True]
-    assert finished.trainer.state.best_epoch == 1
+    assert finished.state.best_epoch == 1
