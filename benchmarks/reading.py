@@ -26,15 +26,16 @@ def network_of(config: RunConfig) -> Network:
     """Return a config's network and optimizer. Raises Unsupported where it has more than these words say."""
     if config.loss.model_dump(exclude_defaults=True, exclude={"type"}) or config.loss.type != "cross_entropy":
         raise Unsupported(f"only plain cross_entropy is compared, not {config.loss}")
-    inputs = probe(config.data, config.seed).inputs
-    if len(inputs) != 1:
-        raise Unsupported(f"only networks of one input are compared, not of {', '.join(inputs)}")
-    layers, places = config.model.layers, {next(iter(inputs)): 0}
-    shape: Shape = next(iter(inputs.values())).shape
+    features = probe(config.data, config.seed).inputs
+    if len(features) != 1:
+        raise Unsupported(f"only networks of one input are compared, not of {', '.join(features)}")
+    layers, places = config.model.layers, {next(iter(features)): 0}
+    shape: Shape = next(iter(features.values())).shape
     nodes = []
     for number, (layer, name) in enumerate(zip(layers, node_names(layers), strict=True)):
         sources = (number,) if layer.inputs is None else tuple(places[source] for source in layer.inputs)
-        nodes.append(Node(_part(layer, last=number == len(layers) - 1), sources))
+        known = layer.for_data(*(features.get(source) for source in layer.inputs or ([] if number else features)))
+        nodes.append(Node(_part(known, last=number == len(layers) - 1), sources))
         places[name] = number + 1
     return Network(shape, tuple(nodes), _optimizer(config))
 

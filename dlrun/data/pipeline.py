@@ -87,6 +87,8 @@ def raw_layout(columns: Sequence[Column], path: Path) -> Layout:
     first = columns[0]
     if len(columns) > 1:
         _check_alike(columns, path)
+    if first.kind == "labels" and first.shape:
+        return Layout("category", first.shape, "int32", values=(first.values,))
     if first.kind in ("text", "labels"):
         return Layout("text", (len(columns),), "int32", names, tuple(column.values for column in columns))
     if first.shape == ():

@@ -146,7 +146,7 @@ def _class_counts(fitted: FittedPipeline, raw: Raw, train: Array) -> tuple[int, 
     if not is_class(fitted):
         return None
     labels = fitted.apply(gather(fitted.plan, raw.arrays, train))
-    return tuple(np.bincount(labels, minlength=len(fitted.layout.values[0])).tolist())
+    return tuple(np.bincount(labels.reshape(-1), minlength=len(fitted.layout.values[0])).tolist())
 
 
 def _target_feature(fitted: FittedPipeline, counts: tuple[int, ...] | None) -> Feature:

@@ -71,7 +71,7 @@ def plan_target(
     if kind is None:
         return None
     layout = raw_layout(columns, chosen.path)
-    if kind == "classes":
+    if kind == "classes" and layout.kind != "category":
         if layout.channels != 1 or len(layout.shape) > 1:
             message = f"classes are one value a row, but the target has the shape {layout.shape}"
             raise ConfigError([Problem(chosen.path, message, help="give several targets as a mapping of names")])
@@ -104,6 +104,8 @@ def _kind(
     if config.kind != "auto":
         return config.kind
     column = columns[0]
+    if column.kind == "labels" and len(columns) == 1:
+        return "classes"
     if len(columns) > 1 or column.shape != ():
         return "numbers"
     if column.kind in ("text", "labels") or column.original == "bool":

@@ -93,6 +93,21 @@ optimizer: {type: adam, learning_rate: 1e-2}
 metrics: [accuracy]
 training: {epochs: 1}
 """,
+    "transformer": """
+data: {source: {type: synthetic, generator: chains, rows: 20, length: 7, vocabulary: 5}}
+model:
+  layers:
+    - {type: embedding, output_dim: 8}
+    - positional_embedding
+    - {type: transformer_decoder, num_heads: 2, intermediate_dim: 16, activation: gelu, normalize_first: true}
+    - {type: transformer_decoder, num_heads: 4, intermediate_dim: 12, normalize_first: true}
+    - layer_normalization
+    - {type: dense, units: 5}
+loss: cross_entropy
+optimizer: {type: adam, learning_rate: 1e-2}
+metrics: [accuracy]
+training: {epochs: 1}
+""",
 }
 """Small configs of each kind, whose networks are compared with PyTorch's."""
 

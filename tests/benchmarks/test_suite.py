@@ -5,7 +5,18 @@ import pytest
 
 from benchmarks.data import read_dataset, write_rows
 from benchmarks.network import Adam, Network, Sgd, chain, draw
-from benchmarks.parts import Convolution, Dense, Embedding, Flatten, Lstm, MaxPool, Unsupported
+from benchmarks.parts import (
+    Convolution,
+    Dense,
+    Embedding,
+    Flatten,
+    LayerNorm,
+    Lstm,
+    MaxPool,
+    Positions,
+    TransformerBlock,
+    Unsupported,
+)
 from benchmarks.reading import network_of, read_config
 from benchmarks.results import TARGETS
 from benchmarks.rows import Batches, Slices, read_rows
@@ -29,6 +40,15 @@ def test_networks_are_those_that_the_suite_says():
     assert network_of(config_of("cifar_cnn")) == chain((24, 24, 3), parts, Sgd(0.01, 0.9))
     parts = [Embedding(1000, 64), Lstm(64), Dense(2, False)]
     assert network_of(config_of("lstm")) == chain((100,), parts, Adam(1e-3))
+
+
+def test_the_transformer_is_gpts():
+    block = TransformerBlock(4, 512, "gelu", 1e-5)
+    parts = [Embedding(65, 128), Positions(), block, block, block, block, LayerNorm(1e-5), Dense(65, False)]
+    network = network_of(config_of("transformer"))
+    assert network == chain((64,), parts, Adam(1e-3))
+    assert network.shapes()[-1] == (64, 65)
+    assert config_of("transformer").training.batch_size == CASES["transformer"].batches[0] == 12
 
 
 def test_the_resnet_is_deep():
@@ -76,7 +96,7 @@ def test_all_read_the_same_rows(tmp_path):
     assert write_rows(config, 20, tmp_path / "rows.npz") == "20 rows of made-up rows"
     rows, dataset = read_rows(tmp_path / "rows.npz"), read_dataset(config, tmp_path / "rows.npz")
     split = dataset.splits["train"]
-    assert rows.inputs.shape == (20, 100)
+    assert (rows.inputs.shape, rows.inputs.dtype) == ((20, 100), np.int32)
     assert np.array_equal(rows.inputs, next(iter(split.inputs.values())))
     assert np.array_equal(rows.labels, split.targets["target"])
 

@@ -20,9 +20,9 @@ class Column:
     """One column of a source, as its array (rows, *shape) holds it.
 
     "image": (h, w, c) uint8, whose values reach from `range[0]` to `range[1]`. "numbers": any shape, float64 with NaN
-    for missing, or uint8. "text": () int32 codes into `values`, the distinct strings, -1 for missing. "labels": ()
-    int32 indices into `values`, the classes in the source's own order. `original` is the type in the file: "int64",
-    "bool", "float64", "str" ...; whole numbers can be classes, others can't.
+    for missing, or uint8. "text": () int32 codes into `values`, the distinct strings, -1 for missing. "labels":
+    int32 indices into `values`, the classes in the source's own order, () or an array of them. `original` is the type in
+    the file: "int64", "bool", "float64", "str" ...; whole numbers can be classes, others can't.
     """
 
     name: str

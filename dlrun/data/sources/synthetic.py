@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -14,18 +15,19 @@ from dlrun.data.sources.base import Column, Description, Raw, Source, Store
 
 
 class Synthetic(Source):
-    """Rows made by a formula with noise: a line, blobs, two moons, spirals, a sine, images, or sequences of ids.
+    """Rows made by a formula with noise: a line, blobs, moons, spirals, a sine, images, or sequences of ids.
 
     "line": x in -1 .. 1, y = slope x + intercept + noise. "sine": x in -π .. π, y = sin x + noise. "blobs":
     `classes` round clouds on a circle of radius 4, of deviation 1 x `noise`. "moons": two interleaved half circles of
     radius 1. "spirals": `classes` arms of one and a half turns. Columns are x and y, or x1, x2 and label.
     "images": each class has a random image of the given shape; its rows are that image and noise (in units of the whole
     range), as bytes. "sequences": `length` ids below `vocabulary`, drawn evenly; but a tenth of them, chosen at random,
-    are the number of their row's class. Columns are image and label, or ids and label.
+    are the number of their row's class. "chains": as many ids, of which nine in ten follow from the one before by a
+    random table; the label of each is the next. Columns are image and label, or ids and label.
     """
 
     type: Literal["synthetic"] = "synthetic"
-    generator: Literal["line", "blobs", "moons", "spirals", "sine", "images", "sequences"] = "line"
+    generator: Literal["line", "blobs", "moons", "spirals", "sine", "images", "sequences", "chains"] = "line"
     """The formula."""
     rows: int = Field(default=1000, gt=0)
     """How many rows there are."""
@@ -59,22 +61,25 @@ class Synthetic(Source):
         if self.generator in ("line", "sine"):
             columns = [Column("x", "numbers"), Column("y", "numbers")]
         else:
+            columns = self._features()
             count = 2 if self.generator == "moons" else self.classes
-            names = tuple(str(index) for index in range(count))
-            if self.generator == "images":
-                columns = [Column("image", "image", self.shape, "uint8", range=(0.0, 255.0))]
-            elif self.generator == "sequences":
-                columns = [Column("ids", "numbers", (self.length,), "int64")]
-            else:
-                columns = [Column("x1", "numbers"), Column("x2", "numbers")]
-            columns.append(Column("label", "labels", values=names, original="int64"))
+            label = Column("label", "labels", values=_names(count), original="int64")
+            columns.append(replace(columns[0], name="label") if self.generator == "chains" else label)
         return Description({column.name: column for column in columns}, {"all": self.rows}, columns[-1].name)
+
+    def _features(self) -> list[Column]:
+        if self.generator == "images":
+            return [Column("image", "image", self.shape, "uint8", range=(0.0, 255.0))]
+        if self.generator in ("sequences", "chains"):
+            return [Column("ids", "labels", (self.length,), "int64", _names(self.vocabulary))]
+        return [Column("x1", "numbers"), Column("x2", "numbers")]
 
     def read(self, store: Store, columns: Collection[str] | None = None) -> Raw:
         """The rows; the same for the same fields."""
         random = generator(self.seed, f"synthetic/{self.generator}")
         make = {
-            "line": self._numbers, "sine": self._numbers, "images": self._images, "sequences": self._sequences
+            "line": self._numbers, "sine": self._numbers, "images": self._images, "sequences": self._sequences,
+            "chains": self._chains,
         }.get(self.generator, self._points)  # fmt: skip
         made, arrays = make(random), {}
         for name, column in self.probe().columns.items():
@@ -103,6 +108,14 @@ class Synthetic(Source):
         marked = random.random(ids.shape) < 0.1
         return {"ids": np.where(marked, label[:, np.newaxis], ids), "label": label}
 
+    def _chains(self, random: np.random.Generator) -> dict[str, Array]:
+        after = random.integers(0, self.vocabulary, self.vocabulary)
+        ids = random.integers(0, self.vocabulary, (self.rows, self.length + 1))
+        follows = random.random(ids.shape) < 0.9
+        for place in range(1, self.length + 1):
+            ids[:, place] = np.where(follows[:, place], after[ids[:, place - 1]], ids[:, place])
+        return {"ids": ids[:, :-1], "label": ids[:, 1:]}
+
     def _points(self, random: np.random.Generator) -> dict[str, Array]:
         """Classes in turn, so that they are as even as the rows allow; splits shuffle them."""
         count = 2 if self.generator == "moons" else self.classes
@@ -120,3 +133,7 @@ class Synthetic(Source):
         deviation = self.noise if self.noise is not None else (1.0 if self.generator == "blobs" else 0.1)
         points += deviation * random.standard_normal(points.shape)
         return {"x1": points[:, 0], "x2": points[:, 1], "label": label}
+
+
+def _names(count: int) -> tuple[str, ...]:
+    return tuple(str(index) for index in range(count))
