@@ -101,23 +101,32 @@ def multiply(v, u, m, zeros, v_step, m_step, count, depth, columns):
 
 
 @helper
+def transform_run(image, v, v_step, number, done, count, channels, across):
+    """Transform the patches of a row's tiles from number `number` on, as many as the block still takes.
+
+    v has `done` of its `count` tiles. Returns how many there were.
+    """
+    i, j, run, pitch = number // across, number % across, run_of_tiles(number, across, count - done), 2 * across + 2
+    transform_image(
+        shift(image, 2 * (i * pitch + j) * channels), pitch * channels, channels, 2 * channels,
+        shift(v, done * channels), 4 * v_step, v_step, channels, channels, run,
+    )  # fmt: skip
+    return run
+
+
+@helper
 def transform_images(x, image, v, v_step, first, count, height, width, channels, top, left, down, across):
     """Transform the patches of `count` tiles from number `first` on; a sample is copied into `image` at its first.
 
     `image` holds zeros around where the samples go.
     """
-    done, pitch = 0, (2 * across + 2) * channels
+    done = 0
     while done < count:
         r, number = (first + done) // (down * across), (first + done) % (down * across)
         if number == 0:
             sample = shift(x, r * height * width * channels)
             place(sample, image, height, width, channels, top, left, 2 * down + 2, 2 * across + 2)
-        i, j, run = number // across, number % across, run_of_tiles(number, across, count - done)
-        transform_image(
-            shift(image, 2 * i * pitch + 2 * j * channels), pitch, channels, 2 * channels,
-            shift(v, done * channels), 4 * v_step, v_step, channels, channels, run,
-        )  # fmt: skip
-        done += run
+        done += transform_run(image, v, v_step, number, done, count, channels, across)
 
 
 @helper

@@ -15,7 +15,7 @@ from dlrun.kernels.convolution_pool import (
 )
 from dlrun.kernels.convolution_pool_inference import conv_pool_predict
 from dlrun.kernels.target import MOST_COLUMNS
-from dlrun.layers import convolution
+from dlrun.layers import convolution, winograd, winograd_pool
 from dlrun.layers.base import Layer, Shape
 from dlrun.layers.chunks import emit_combination
 from dlrun.layers.convolution import Convolution, bias_of, constants_of, packed_weights
@@ -67,10 +67,14 @@ class ConvPool(Layer):
     def forward(self, emit: Emitter) -> None:
         """Emit one call, after packing the weights if they are many."""
         geometry, pool = self._geometries(emit.input_shapes[0])
+        bias, floor = bias_of(self.convolution, emit), 0.0 if self.has_relu else -inf
+        if (way := winograd.choice(geometry)) is not None:
+            common = self._common(emit) | {"winner": self._winner(emit)}
+            winograd_pool.emit_forward(emit, geometry, pool, way, bias, floor, common)
+            return
         weights, is_packed = packed_weights(emit, geometry)
         common = self._common(emit) | {
-            "x": emit.input, "w": weights, "b": bias_of(self.convolution, emit), "y": emit.output,
-            "floor": 0.0 if self.has_relu else -inf, "is_packed": is_packed,
+            "x": emit.input, "w": weights, "b": bias, "y": emit.output, "floor": floor, "is_packed": is_packed,
         }  # fmt: skip
         if emit.gradients or not pool.halves:
             common |= {"winner": self._winner(emit), "scratch": ScratchSize(geometry.padded_size + prod(pool.image))}
@@ -84,7 +88,10 @@ class ConvPool(Layer):
         geometry, pool = self._geometries(emit.input_shapes[0])
         common = self._common(emit) | {"winner": self._winner(emit)}
         dx, kernel = emit.input_gradient(), emit.update("kernel")
-        if dx is not None:
+        way = winograd.choice(geometry)
+        if dx is not None and way is not None:
+            winograd_pool.emit_input_gradient(emit, geometry, way, dx, common)
+        elif dx is not None:
             packed = emit.shared("packed_reversed", geometry.packed_reversed_size)
             emit.call(
                 conv_pack_reversed, partition="split", w=emit.variable("kernel"), packed=packed,
@@ -99,11 +106,14 @@ class ConvPool(Layer):
             return
         partials = emit.shared("partials", CHUNKS * geometry.weights)
         bias_partials = emit.shared("bias_partials", CHUNKS * geometry.filters)
-        emit.call(
-            conv_pool_backward_weights, partition="chunks", x=emit.input, dy=emit.output_gradient, partials=partials,
-            bias_partials=bias_partials, zeros=emit.zeros(MOST_COLUMNS),
-            scratch=ScratchSize(geometry.padded_size + prod(pool.image)), **common,
-        )  # fmt: skip
+        if way is not None:
+            winograd_pool.emit_weight_partials(emit, geometry, pool, way, partials, bias_partials, common)
+        else:
+            emit.call(
+                conv_pool_backward_weights, partition="chunks", x=emit.input, dy=emit.output_gradient,
+                partials=partials, bias_partials=bias_partials, zeros=emit.zeros(MOST_COLUMNS),
+                scratch=ScratchSize(geometry.padded_size + prod(pool.image)), **common,
+            )  # fmt: skip
         emit_combination(emit, partials, geometry.weights, kernel)
         bias = emit.update("bias") if self.convolution.use_bias else None
         if bias is not None:
@@ -115,5 +125,6 @@ def can_pool(layer: Layer, pool: Layer, shape: Shape) -> bool:
     if not (isinstance(layer, Convolution) and layer.pools and isinstance(pool, Pool) and pool.takes_largest):
         return False
     geometry = layer.geometry(shape)
-    few = geometry.weights < convolution.SLICE_FROM and pool.geometry(layer.output_shape(shape)).taps <= NOBODY
-    return few and not geometry.is_depthwise
+    windows = pool.geometry(layer.output_shape(shape))
+    few = geometry.weights < convolution.SLICE_FROM and windows.taps <= NOBODY
+    return few and not geometry.is_depthwise and (windows.halves or winograd.choice(geometry) is None)

@@ -184,9 +184,12 @@ def emit_weight_gradient(emit: Emitter, geometry: Geometry, x: Buffer, dy: Buffe
         )  # fmt: skip
         return
     partials = emit.shared("partials", CHUNKS * geometry.weights)
+    way, constants = winograd.choice(geometry), common["geometry"]
     common |= {"partition": "chunks", "x": x, "partials": partials}
     if geometry.is_depthwise:
         emit.call(depthwise_backward_weights, **common)
+    elif way is not None:
+        winograd.emit_weight_partials(emit, geometry, way, x, dy, partials, constants)
     else:
         emit.call(
             conv_backward_weights, zeros=emit.zeros(MOST_COLUMNS), scratch=ScratchSize(geometry.padded_size), **common

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlrun.costs import Choice
-from dlrun.kernels import winograd
 from dlrun.kernels.target import MOST_COLUMNS
+from dlrun.kernels.winograd import (
+    BLOCK,
+    patched_size,
+    skewed,
+    tiles_over,
+    winograd_backward_input,
+    winograd_forward,
+    winograd_pack,
+    winograd_pack_reversed,
+)
+from dlrun.kernels.winograd_weights import winograd_backward_weights
 from dlrun.layers.geometry import Geometry
 from dlrun.plan import Buffer, ScratchSize
 
@@ -43,19 +54,14 @@ def choice(geometry: Geometry) -> Choice | None:
     return Choice("samples", f"Winograd: {other / 1e6:.1f} instead of {direct / 1e6:.1f} M multiplications a sample")
 
 
-def _whole_panels(columns: int) -> int:
-    return -(-columns // MOST_COLUMNS) * MOST_COLUMNS
-
-
 def emit_forward(
     emit: Emitter, geometry: Geometry, way: Choice, x: Buffer, y: Buffer, b: Buffer, floor: float, constants: Buffer
 ) -> None:
     """Emit y = the convolution of x, plus b, cut off below at `floor`."""
-    u = emit.shared("transformed", 16 * geometry.channels * _whole_panels(geometry.filters))
-    emit.call(winograd.winograd_pack, partition="split", w=emit.variable("kernel"), u=u, geometry=constants)
     emit.call(
-        winograd.winograd_forward, partition=way, x=x, u=u, b=b, y=y, floor=floor, geometry=constants,
-        **_common(emit, geometry, (geometry.y.out, geometry.x.out), geometry.channels, geometry.filters),
+        winograd_forward, partition=way, x=x, u=filters_of(emit, geometry, constants), b=b, y=y, floor=floor,
+        scratch=scratch_of((geometry.y.out, geometry.x.out), geometry.channels, geometry.filters),
+        **common(emit, geometry, constants),
     )  # fmt: skip
 
 
@@ -63,23 +69,59 @@ def emit_input_gradient(
     emit: Emitter, geometry: Geometry, way: Choice, dy: Buffer, dx: Buffer, b: Buffer, floor: float, constants: Buffer
 ) -> None:
     """Emit dx = the transposed convolution of dy, plus b, cut off below at `floor`."""
+    emit.call(
+        winograd_backward_input, partition=way, dy=dy, u=reversed_filters_of(emit, geometry, constants), b=b, dx=dx,
+        floor=floor, scratch=scratch_of((geometry.y.extent, geometry.x.extent), geometry.filters, geometry.channels),
+        **common(emit, geometry, constants),
+    )  # fmt: skip
+
+
+def emit_weight_partials(
+    emit: Emitter, geometry: Geometry, way: Choice, x: Buffer, dy: Buffer, partials: Buffer, constants: Buffer
+) -> None:
+    """Emit the chunks' partial sums of the kernel's gradient."""
+    out, channels, filters = (geometry.y.out, geometry.x.out), geometry.channels, geometry.filters
+    scratch = scratch_of(out, channels, filters, sums=True).size + image_size(out, filters)
+    emit.call(
+        winograd_backward_weights, partition=replace(way, partition="chunks"), x=x, dy=dy, partials=partials,
+        scratch=ScratchSize(scratch), **common(emit, geometry, constants),
+    )  # fmt: skip
+
+
+def filters_of(emit: Emitter, geometry: Geometry, constants: Buffer) -> Buffer:
+    """Return the transformed filters for the forward pass, and emit the call that makes them."""
+    u = emit.shared("transformed", 16 * geometry.channels * _whole_panels(geometry.filters))
+    emit.call(winograd_pack, partition="split", w=emit.variable("kernel"), u=u, geometry=constants)
+    return u
+
+
+def reversed_filters_of(emit: Emitter, geometry: Geometry, constants: Buffer) -> Buffer:
+    """Return the transformed filters for the input's gradient, and emit the call that makes them."""
     u = emit.shared("transformed_reversed", 16 * geometry.filters * _whole_panels(geometry.channels))
     emit.call(
-        winograd.winograd_pack_reversed, partition="split", w=emit.variable("kernel"), u=u, geometry=constants,
+        winograd_pack_reversed, partition="split", w=emit.variable("kernel"), u=u, geometry=constants,
         scratch=ScratchSize(9 * MOST_COLUMNS),
     )  # fmt: skip
-    emit.call(
-        winograd.winograd_backward_input, partition=way, dy=dy, u=u, b=b, dx=dx, floor=floor, geometry=constants,
-        **_common(emit, geometry, (geometry.y.extent, geometry.x.extent), geometry.filters, geometry.channels),
-    )  # fmt: skip
+    return u
 
 
-def _common(emit: Emitter, geometry: Geometry, out: tuple[int, int], channels: int, filters: int) -> dict[str, Any]:
-    """Return the arguments of a convolution of `channels` into `filters` over tiles of an output."""
-    down, across = -(-out[0] // 2), -(-out[1] // 2)
-    image = winograd.patched_size.function(down, across, channels)
-    products = sum(16 * winograd.skewed.function(winograd.BLOCK * columns) for columns in (channels, filters))
-    return {
-        "flops": geometry.flops * emit.batch, "zeros": emit.zeros(MOST_COLUMNS), "rows": emit.rows,
-        "scratch": ScratchSize(image + products),
-    }  # fmt: skip
+def common(emit: Emitter, geometry: Geometry, constants: Buffer) -> dict[str, Any]:
+    """Return the arguments that all calls take. Operations are counted as the direct way has them."""
+    zeros = emit.zeros(max(MOST_COLUMNS, geometry.channels))
+    return {"flops": geometry.flops * emit.batch, "zeros": zeros, "geometry": constants, "rows": emit.rows}
+
+
+def scratch_of(out: tuple[int, int], channels: int, filters: int, sums: bool = False) -> ScratchSize:
+    """Return what a thread needs for tiles over an output: an image, V and M (or D), and dU if there are `sums`."""
+    sizes = [BLOCK * channels, BLOCK * filters, *([channels * filters] if sums else [])]
+    return ScratchSize(image_size(out, channels) + sum(16 * skewed.function(size) for size in sizes))
+
+
+def image_size(out: tuple[int, int], channels: int) -> int:
+    """Return the entries of an image with the zeros around it that the tiles over an output reach."""
+    size: int = patched_size.function(tiles_over.function(out[0]), tiles_over.function(out[1]), channels)
+    return size
+
+
+def _whole_panels(columns: int) -> int:
+    return -(-columns // MOST_COLUMNS) * MOST_COLUMNS

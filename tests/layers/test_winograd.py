@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from dlrun.compiler import compile as compiler
 from dlrun.layers import winograd
 from dlrun.layers.conv2d import Conv2D
 from dlrun.layers.conv2d_transpose import Conv2DTranspose
+from dlrun.layers.flatten import Flatten
 from dlrun.layers.geometry import Geometry
+from dlrun.layers.max_pool2d import MaxPool2D
 from dlrun.layers.windows import window
 from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
 
@@ -72,7 +75,7 @@ def test_forward_is_the_plain_loop(shape, fields):
 def test_gradients_are_those_of_the_direct_kernels(monkeypatch, shape, fields):
     arguments = [layer(**fields, activation="relu")], images(shape)
     network = Network(*arguments)
-    assert "winograd_backward_input" in kernels(network)
+    assert {"winograd_backward_input", "winograd_backward_weights"} <= set(kernels(network))
     result, expected = network.run(), direct(monkeypatch, *arguments)
     np.testing.assert_allclose(result.input_gradients["x"], expected.input_gradients["x"], rtol=1e-10, atol=1e-10)
     for name, gradient in expected.gradients.items():
@@ -112,11 +115,58 @@ def test_the_transposed_convolution_too(monkeypatch):
     fields = {"filters": 17, "kernel_size": 3, "padding": "same", "bias_initializer": "random_normal"}
     arguments = [Conv2DTranspose(**fields, activation="relu")], images((3, 7, 6, 18))
     network = Network(*arguments)
-    assert {"winograd_forward", "winograd_backward_input"} <= set(kernels(network))
+    assert {"winograd_forward", "winograd_backward_input", "winograd_backward_weights"} <= set(kernels(network))
     result, expected = network.run(), direct(monkeypatch, *arguments)
     np.testing.assert_allclose(result.outputs, expected.outputs, rtol=1e-10, atol=1e-10)
     for name, gradient in expected.gradients.items():
         np.testing.assert_allclose(result.gradients[name], gradient, rtol=1e-10, atol=1e-10)
+
+
+POOLED = [
+    # input shape, fields, pool
+    ((3, 12, 10, 16), {"filters": 32, "padding": "same", "activation": "relu"}, {}),
+    ((2, 9, 7, 17), {"filters": 19, "activation": "relu"}, {}),
+    ((2, 7, 5, 18), {"filters": 16, "padding": "same"}, {}),
+    ((11, 4, 4, 16), {"filters": 16, "use_bias": False, "activation": "relu"}, {}),
+    ((2, 7, 9, 16), {"filters": 16, "padding": "same", "activation": "relu"}, {"padding": "same"}),
+    ((2, 8, 9, 16), {"filters": 16, "activation": "relu"}, {"pool_size": 3, "strides": 2}),
+]
+
+
+@pytest.mark.parametrize(("shape", "fields", "pool"), POOLED)
+def test_with_a_pool_it_gives_the_bits_of_the_layers_one_by_one(monkeypatch, shape, fields, pool):
+    arguments = [Conv2D(kernel_size=3, **fields), MaxPool2D(**pool), Flatten()], images(shape), "float32"
+    fused = Network(*arguments)
+    assert ("winograd_pool_forward" in kernels(fused)) == (not pool)
+    monkeypatch.setattr(compiler, "fuse_pool", lambda graph: None)
+    apart = Network(*arguments)
+    assert "winograd_forward" in kernels(apart)
+    result, expected = fused.run(), apart.run()
+    assert np.array_equal(result.outputs, expected.outputs)
+    assert np.array_equal(result.input_gradients["x"], expected.input_gradients["x"])
+    assert result.gradients.keys() == expected.gradients.keys()
+    for name, gradient in expected.gradients.items():
+        if name.endswith("bias"):  # added up over fewer terms
+            np.testing.assert_allclose(result.gradients[name], gradient, rtol=1e-5, atol=1e-6)
+        else:
+            assert np.array_equal(result.gradients[name], gradient)
+
+
+@pytest.mark.parametrize(("shape", "fields", "pool"), POOLED[:4])
+def test_with_a_pool_gradients_are_those_of_the_direct_kernels(monkeypatch, shape, fields, pool):
+    arguments = [Conv2D(kernel_size=3, **fields), MaxPool2D(**pool), Flatten()], images(shape)
+    result, expected = Network(*arguments).run(), direct(monkeypatch, *arguments)
+    np.testing.assert_allclose(result.outputs, expected.outputs, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(result.input_gradients["x"], expected.input_gradients["x"], rtol=1e-10, atol=1e-10)
+    for name, gradient in expected.gradients.items():
+        np.testing.assert_allclose(result.gradients[name], gradient, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("rows", [3, 11])
+def test_with_a_pool_bits_depend_neither_on_threads_nor_on_the_batch(rows):
+    layers = [Conv2D(filters=19, kernel_size=3, padding="same", activation="relu"), MaxPool2D(), Flatten()]
+    same_bits_on_threads(layers, images((rows, 9, 8, 17)))
+    batch_equals_samples(layers, images((rows, 9, 8, 17)))
 
 
 def geometry(size, channels, filters, kernel=3, stride=1, dilation=1, groups=1):

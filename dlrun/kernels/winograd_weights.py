@@ -1,0 +1,131 @@
+"""The gradient of a convolution's weights by Winograd's F(3x3, 2x2): the transpose of `dlrun.kernels.winograd`.
+
+Patches of the image are transformed as in the forward pass, to V (16, tiles, channels), and so are the tiles of the
+output's gradient, to D (16, tiles, filters). Their 16 products dU (16, channels, filters), summed over all tiles of a
+chunk of samples, are transformed to its part of dw.
+"""
+
+from dlrun.kernels.chunks import clear
+from dlrun.kernels.convolution import (
+    CHANNELS,
+    FILTERS,
+    HEIGHT,
+    LEFT,
+    NO_LIMIT,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    TOP,
+    WIDTH,
+    place,
+)
+from dlrun.kernels.lang import (
+    In,
+    InLong,
+    Live,
+    Out,
+    Primitive,
+    Scratch,
+    Thread,
+    Threads,
+    first_of,
+    helper,
+    kernel,
+    last_of,
+    real,
+    shift,
+    tile,
+    tile_columns,
+)
+from dlrun.kernels.products import rows_ahead
+from dlrun.kernels.winograd import (
+    BLOCK,
+    patched_size,
+    run_of_tiles,
+    skewed,
+    tiles_over,
+    transform_images,
+)
+from dlrun.plan import CHUNKS
+
+_TRANSFORMS = "dlrun.kernels.winograd_transforms"
+transform_gradient = Primitive(f"{_TRANSFORMS}:transform_gradient", by_lanes=True)
+transform_weights = Primitive(f"{_TRANSFORMS}:transform_weights", by_lanes=True)
+
+
+@helper
+def add_products(v, d, du, zeros, v_step, d_step, u_step, is_first, count, channels, filters):
+    """du[k, c, n] += sum_t v[k, t, c] d[k, t, n], t < count; without what is there where it `is_first`."""
+    for k in range(16):
+        for n in range(0, filters, tile_columns):
+            c = 0
+            while c < channels:
+                ahead, out = rows_ahead(channels - c), shift(du, k * u_step + c * filters + n)
+                tile(
+                    shift(v, k * v_step + c), 1, channels, 0, shift(d, k * d_step + n), filters, 0,
+                    zeros if is_first else out, 0 if is_first else filters, out, filters,
+                    count, 1, ahead, min(tile_columns, filters - n), real(NO_LIMIT),
+                )  # fmt: skip
+                c += ahead
+
+
+@helper
+def store_weights(du, u_step, dw, channels, filters):
+    """dw = the transform of dU's sums."""
+    size = channels * filters
+    transform_weights(du, 4 * u_step, u_step, filters, dw, 3 * size, size, filters, filters, channels)
+
+
+@helper
+def transform_gradients(dy, image, d, d_step, first, count, height, width, filters):
+    """Transform the output's gradient of `count` tiles from number `first` on.
+
+    Where tiles reach beyond it, a sample is copied into `image`, which holds zeros there, at its first tile.
+    """
+    down, across = tiles_over(height), tiles_over(width)
+    is_whole = 2 * down == height and 2 * across == width
+    done = 0
+    while done < count:
+        r, number = (first + done) // (down * across), (first + done) % (down * across)
+        sample = shift(dy, r * height * width * filters)
+        if number == 0 and not is_whole:
+            place(sample, image, height, width, filters, 0, 0, 2 * down, 2 * across)
+        run = run_of_tiles(number, across, count - done)
+        corner = 4 * (number // across) * across + 2 * (number % across)
+        transform_gradient(
+            shift(sample if is_whole else image, corner * filters), 2 * across * filters, filters, 2 * filters,
+            shift(d, done * filters), 4 * d_step, d_step, filters, filters, run,
+        )  # fmt: skip
+        done += run
+
+
+@kernel
+def winograd_backward_weights(
+    x: In, dy: In, partials: Out, zeros: In, geometry: InLong, scratch: Scratch, rows: Live, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
+    """For each chunk of samples, dw as `conv_backward_weights`: partials (CHUNKS, 3, 3, channels, filters).
+
+    Partition: chunks.
+    """
+    height, width, channels, filters = geometry[HEIGHT], geometry[WIDTH], geometry[CHANNELS], geometry[FILTERS]
+    out_height, out_width = geometry[OUT_HEIGHT], geometry[OUT_WIDTH]
+    down, across = tiles_over(out_height), tiles_over(out_width)
+    v_step, d_step, u_step = skewed(BLOCK * channels), skewed(BLOCK * filters), skewed(channels * filters)
+    image, gradient_image = scratch, shift(scratch, patched_size(down, across, channels))
+    v = shift(gradient_image, patched_size(down, across, filters))
+    d, du = shift(v, 16 * v_step), shift(v, 16 * (v_step + d_step))
+    clear(scratch, patched_size(down, across, channels) + patched_size(down, across, filters))
+    for chunk in range(first_of(CHUNKS, thread, threads), last_of(CHUNKS, thread, threads)):
+        dw = shift(partials, chunk * 9 * channels * filters)
+        first, last = first_of(rows, chunk, CHUNKS) * down * across, last_of(rows, chunk, CHUNKS) * down * across
+        if first == last:
+            clear(dw, 9 * channels * filters)
+            continue
+        for start in range(first, last, BLOCK):
+            count = min(BLOCK, last - start)
+            transform_images(
+                x, image, v, v_step, start, count, height, width, channels, geometry[TOP], geometry[LEFT], down, across
+            )
+            transform_gradients(dy, gradient_image, d, d_step, start, count, out_height, out_width, filters)
+            add_products(v, d, du, zeros, v_step, d_step, u_step, start == first, count, channels, filters)
+        store_weights(du, u_step, dw, channels, filters)
