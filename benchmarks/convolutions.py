@@ -16,11 +16,11 @@ from dlrun.compiler.lower import Goal
 from dlrun.compiler.updates import OptimizerRule
 from dlrun.data.signature import Feature, Signature
 from dlrun.executor.ceiling import product_ceiling
-from dlrun.executor.executor import Executor
+from dlrun.executor.executor import Array, Executor
 from dlrun.executor.profiler import Profiler
 from dlrun.layers import LAYERS
-from dlrun.losses import MSE
-from dlrun.optimizers import OPTIMIZERS
+from dlrun.losses.mse import MSE
+from dlrun.optimizers.sgd import SGD
 from dlrun.plan import Plan
 
 DIRECTIONS = ("forward", "input gradient", "weight gradient")
@@ -58,7 +58,7 @@ def measure(case: Case, batch: int, threads: int, steps: int) -> dict[str, tuple
     """Return microseconds and FLOP/s of each direction, of training steps with plain descent."""
     plan, executor = _prepare(case, batch, threads)
     run = np.tile(np.array([[batch, 0, 0, 1, 1, 0]]), (steps, 1))
-    scalars = OPTIMIZERS["sgd"]().scalars(np.zeros(steps, np.int64), np.zeros(steps))
+    scalars = SGD().scalars(np.zeros(steps, np.int64), np.zeros(steps))
     profiler = Profiler(executor)
     profiler.run(run, scalars)
     _, timings = profiler.run(run, scalars)
@@ -88,9 +88,9 @@ def _prepare(case: Case, batch: int, threads: int) -> tuple[Plan, Executor]:
     output = Model(layers, paths, Signature(inputs), MSE()).graph().output.output_shape
     model = Model(layers, paths, Signature(inputs, {"y": Feature("y", output, "float32")}), MSE())
     goal = Goal(training=True, gradients=True, collect=False)
-    plan = compile_plan(model, goal, OptimizerRule(OPTIMIZERS["sgd"]()), "float32", batch, threads, 0)
+    plan = compile_plan(model, goal, OptimizerRule(SGD()), "float32", batch, threads, 0)
     random = np.random.default_rng(0)
-    data = {
+    data: dict[str, Array] = {
         "data/inputs/x": random.standard_normal((batch, *case.shape), np.float32),
         "data/targets/y": np.zeros((batch, *output), np.float32),
         "order": np.arange(batch),
