@@ -5,6 +5,8 @@ from math import nan
 from dlrun.kernels.chunks import clear
 from dlrun.kernels.lang import (
     In,
+    InDouble,
+    InOut,
     Live,
     Out,
     OutInt,
@@ -61,6 +63,30 @@ def mask_of_ids(ids: In, mask: Out, rows: Live, places: Size, thread: Thread, th
         mask[p] = select(ids[p] == zero, zero, one)
 
 
+@helper
+def link_places(ids, first_places, next_places, first, last, places, count):
+    """Make a list of the places of each id of [first, last), in their order: the first, then the next of each."""
+    for id in range(first, last):
+        first_places[id] = -1
+    for back in range(places):
+        p = places - 1 - back
+        id = id_of(ids[p], count)
+        if id >= first and id < last:
+            next_places[p] = first_places[id]
+            first_places[id] = p
+
+
+@helper
+def add_places_of(id, dy, first_places, next_places, total, width):
+    """total += sum of dy[p] over the places of an id."""
+    p = int(first_places[id])
+    while p >= 0:
+        row = shift(dy, p * width)
+        for i in range(width):
+            total[i] += row[i]
+        p = int(next_places[p])
+
+
 @kernel
 def embedding_backward(
     ids: In, dy: In, gradient: Update, first_places: OutInt, next_places: OutInt, scratch: Scratch, rows: Live,
@@ -76,23 +102,32 @@ def embedding_backward(
     """
     blocks = (count + block - 1) // block
     first, last = first_of(blocks, thread, threads) * block, min(count, last_of(blocks, thread, threads) * block)
-    for id in range(first, last):
-        first_places[id] = -1
-    for back in range(rows * places):
-        p = rows * places - 1 - back
-        id = id_of(ids[p], count)
-        if id >= first and id < last:
-            next_places[p] = first_places[id]
-            first_places[id] = p
+    link_places(ids, first_places, next_places, first, last, rows * places, count)
     for start in range(first, last, block):
         here = min(block, last - start)
         clear(scratch, here * width)
         for r in range(here):
-            total = shift(scratch, r * width)
-            p = int(first_places[start + r])
-            while p >= 0:
-                row = shift(dy, p * width)
-                for i in range(width):
-                    total[i] += row[i]
-                p = int(next_places[p])
+            add_places_of(start + r, dy, first_places, next_places, shift(scratch, r * width), width)
         apply_update(gradient, scratch, start * width, here * width)
+
+
+@kernel
+def embedding_descend(
+    ids: In, dy: In, table: InOut, scalars: InDouble, first_places: OutInt, next_places: OutInt, scratch: Scratch,
+    rows: Live, places: Size, count: Size, width: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """table[id] -= rate * sum of dy[p] over the places p with this id; rows whose id doesn't occur aren't touched.
+
+    The rate is scalars[0]. Shapes: as embedding_backward; table (count, width), scratch (width).
+    Partition: rows of the table.
+    """
+    rate = real(scalars[0])
+    first, last = first_of(count, thread, threads), last_of(count, thread, threads)
+    link_places(ids, first_places, next_places, first, last, rows * places, count)
+    for id in range(first, last):
+        if first_places[id] >= 0:
+            clear(scratch, width)
+            add_places_of(id, dy, first_places, next_places, scratch, width)
+            row = shift(table, id * width)
+            for i in range(width):
+                row[i] -= rate * scratch[i]

@@ -10,7 +10,7 @@ from pydantic import Field
 from dlrun.data.signature import Feature
 from dlrun.errors import ShapeError
 from dlrun.initializers import INITIALIZERS, Initializer, RandomUniform
-from dlrun.kernels.embedding import embedding_backward, embedding_forward, mask_of_ids
+from dlrun.kernels.embedding import embedding_backward, embedding_descend, embedding_forward, mask_of_ids
 from dlrun.layers.base import Layer, MaskRule, Shape, shape_text
 from dlrun.layers.variable import Variable
 from dlrun.plan import ScratchSize
@@ -98,13 +98,18 @@ class Embedding(Layer):
             return
         assert self.input_dim is not None
         block = min(self.input_dim, max(1, ENTRIES_OF_A_BLOCK // self.output_dim))
-        positions = prod(emit.input_shapes[0]) * emit.batch
-        emit.call(
-            embedding_backward, partition="split", flops=prod(emit.output_shape) * emit.batch, ids=emit.input,
-            dy=emit.output_gradient, gradient=update, first_places=emit.shared("first_places", self.input_dim, "int32"),
-            next_places=emit.shared("next_places", positions, "int32"), scratch=ScratchSize(block * self.output_dim),
-            block=block, **self._sizes(emit),
-        )  # fmt: skip
+        common: dict[str, Any] = {
+            "ids": emit.input, "dy": emit.output_gradient,
+            "first_places": emit.shared("first_places", self.input_dim, "int32"),
+            "next_places": emit.shared("next_places", prod(emit.input_shapes[0]) * emit.batch, "int32"),
+            "scratch": ScratchSize(block * self.output_dim), **self._sizes(emit),
+        }  # fmt: skip
+        flops = prod(emit.output_shape) * emit.batch
+        if update.descent is not None:
+            table, scalars = update.descent
+            emit.call(embedding_descend, partition="split", flops=flops, table=table, scalars=scalars, **common)
+        else:
+            emit.call(embedding_backward, partition="split", flops=flops, gradient=update, block=block, **common)
 
     def _sizes(self, emit: Emitter) -> dict[str, Any]:
         assert self.input_dim is not None
