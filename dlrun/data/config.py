@@ -41,6 +41,8 @@ class TargetConfig(Spec):
     """Several columns of numbers, predicted together."""
     input: str | None = None
     """An input that the network shall reproduce, as an autoencoder does."""
+    shift: int = Field(default=0, ge=0)
+    """For an input of tokens: which of them each position predicts, 0 its own, 1 the next, as a language model does."""
     kind: Literal["auto", "classes", "numbers"] = "auto"
     """What a column holds. "auto": text and truth values are classes, and so are whole numbers of at most 100
     different values to which no transform for numbers is applied."""
@@ -54,6 +56,8 @@ class TargetConfig(Spec):
             raise ValueError(f"a target is either a column, columns or an input, got {' and '.join(given)}")
         if self.input is not None and (self.transforms or self.kind != "auto"):
             raise ValueError("a target that is an input shares its transforms and has none of its own")
+        if self.shift and self.input is None:
+            raise ValueError("shift goes with an input: target: {input: text, shift: 1}")
         return self
 
 

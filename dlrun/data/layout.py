@@ -9,7 +9,7 @@ import numpy as np
 
 from dlrun.data.dataset import Array
 
-LayoutKind = Literal["image", "numbers", "text", "category"]
+LayoutKind = Literal["image", "numbers", "text", "category", "tokens", "sequence"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,10 @@ class Layout:
 
     "image" and "numbers" are uint8, with a pending `real = stored * scale + offset`, or float64 with NaN for missing.
     "text" is int32 codes (rows, columns) into `values`, the strings of each column, with -1 for missing.
-    "category" is int32 indices into `values`. `range` is the span of the possible stored values, where it is known:
-    (0, 255) of an image. `columns` names the entries of the last axis.
+    "category" is int32 indices into `values`. "tokens" is one array of int32 ids a row, each of its own length (dtype
+    object), "sequence" is int32 ids (rows, length); `values[0]` is their vocabulary, whose first is padding.
+    `range` is the span of the possible stored values, where it is known: (0, 255) of an image. `columns` names the
+    entries of the last axis.
     """
 
     kind: LayoutKind

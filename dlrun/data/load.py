@@ -17,7 +17,12 @@ from dlrun.data.prepare import Prepared, outline_signature, prepare
 from dlrun.data.reading import VERSION, unwritable
 from dlrun.data.signature import Signature
 from dlrun.data.sources.base import MemoryStore, Store
+from dlrun.data.split import limited
+from dlrun.data.streams import Cut, following, window_rows
 from dlrun.errors import DataError
+
+ROWS = 1 << 14
+"""Windows of a stream that are copied at a time."""
 
 __all__ = ["load", "load_inputs", "probe"]
 
@@ -99,6 +104,8 @@ def _built(prepared: Prepared, store: Store, only: Sequence[str] | None) -> Data
 
 
 def _split(prepared: Prepared, split: str, index: Array, store: Store) -> Split:
+    if prepared.windows is not None:
+        return _stream_split(prepared, split, index, store)
     inputs = {
         name: _transformed(feature, prepared, index, store, f"{split}/inputs/{name}")
         for name, feature in prepared.inputs.items()
@@ -107,12 +114,40 @@ def _split(prepared: Prepared, split: str, index: Array, store: Store) -> Split:
     for name in prepared.signature.targets:
         if name in prepared.shared:
             targets[name] = inputs[prepared.shared[name]]
+        elif name in prepared.following:
+            source = prepared.following[name]
+            ids = inputs[source.input]
+            targets[name] = store.array(f"{split}/targets/{name}", ids.shape, "int32")
+            targets[name][:] = following(ids, source.shift)
         else:
             label = f"{split}/targets/{name}"
             targets[name] = _transformed(prepared.targets[name], prepared, index, store, label)
     rows = store.array(f"{split}/index", index.shape, "int64")
     rows[:] = index
     return Split(inputs, targets, _weights(prepared, split, index, store), rows)
+
+
+def _stream_split(prepared: Prepared, split: str, index: Array, store: Store) -> Split:
+    """The windows of a split's pieces; `index` counts them."""
+    ((name, feature),) = prepared.inputs.items()
+    cut = feature.plan.steps[-1].transform
+    assert isinstance(cut, Cut)
+    tokens = feature.before_last(gather(feature.plan, prepared.raw.arrays, index))
+    ids, found = window_rows(tokens, cut, prepared.following)
+    chosen = np.arange(len(ids), dtype=np.int64)
+    if split == "train":
+        chosen = limited(chosen, prepared.limit, prepared.seed)
+    labels = {f"{split}/inputs/{name}": ids, **{f"{split}/targets/{each}": found[each] for each in found}}
+    arrays = {}
+    for label, array in labels.items():
+        arrays[label] = store.array(label, (len(chosen), cut.length), "int32")
+        for start in range(0, len(chosen), ROWS):
+            rows = chosen[start : start + ROWS]
+            arrays[label][start : start + len(rows)] = array[rows]
+    numbers = store.array(f"{split}/index", chosen.shape, "int64")
+    numbers[:] = chosen
+    targets = {each: arrays[f"{split}/targets/{each}"] for each in found}
+    return Split({name: arrays[f"{split}/inputs/{name}"]}, targets, None, numbers)
 
 
 def _transformed(feature: FittedPipeline, prepared: Prepared, index: Array, store: Store, label: str) -> Array:

@@ -72,6 +72,12 @@ class FittedPipeline:
             _refuse_non_finite(chunk, self.layout, self.plan)
         return chunk.astype(self.dtype, copy=False).reshape(len(chunk), *self.shape)
 
+    def before_last(self, chunk: Array) -> Array:
+        """Raw rows (rows, *raw shape) as they arrive at the last step."""
+        for step, layout, fitted in zip(self.plan.steps[:-1], self.layouts, self.fitted, strict=False):
+            chunk = step.transform.apply(chunk, layout, fitted)
+        return chunk
+
     def learned(self) -> dict[str, Any]:
         """What was learned, under keys such as "inputs/image/0/mean"."""
         return {
@@ -176,6 +182,10 @@ def _after(step: Step, layout: Layout, fitted: Fitted | None) -> Layout:
 
 def _usable(layout: Layout, plan: Pipeline) -> Layout:
     """Raises ConfigError when text is left at the end."""
+    if layout.kind == "tokens":
+        message = f"the texts of {plan.name!r} have different numbers of tokens, which a network can't take"
+        help = "add pad behind tokenize: {type: pad, length: 64}"
+        raise ConfigError([Problem(plan.path, message, help)])
     if layout.kind != "text":
         return layout
     name, values = (layout.columns or ("",))[0], layout.values[0]
@@ -186,7 +196,8 @@ def _usable(layout: Layout, plan: Pipeline) -> Layout:
             Problem(
                 plan.path,
                 f"column {name!r} holds text{example}, which a network can't take",
-                help="add one_hot or categories to the input's transforms, or leave the column out",
+                help="add one_hot or categories (tokenize and pad for sentences) to the input's transforms, or leave "
+                "the column out",
             )
         ]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +23,62 @@ from dlrun.data.sources.csv import Csv
 from dlrun.data.sources.npy import map_npy
 from dlrun.data.sources.npz import npz_heads, read_npz
 from dlrun.data.sources.parquet import Parquet
+from dlrun.data.sources.text_files import Encoding, encode_texts, lines_of, read_text
 from dlrun.errors import DataError
 
+LINES = (".txt", ".txt.gz")
 TABLES = (".csv", ".csv.gz", ".tsv", ".parquet")
 Columns = Mapping[str, Column]
 
 
-def load_inputs(config: DataConfig, fitted: Mapping[str, Any], signature: Signature, files: Sequence[Path]) -> Split:
+def load_inputs(
+    config: DataConfig,
+    fitted: Mapping[str, Any],
+    signature: Signature,
+    files: Sequence[Path],
+    texts: Sequence[str] = (),
+) -> Split:
     """The inputs of `files`, as the network with this `fitted` and `signature` takes them; no targets.
 
-    `files` are image files (or folders of them) for a network with one image input; else one CSV, Parquet, npz or
-    npy file with the columns that the inputs were made of. A scaled copy stands in for an image of another size and
+    `files` are image files (or folders of them) for a network with one image input; for one with one input of text
+    files with an example a line, besides `texts`; else one CSV, Parquet, npz or npy file with the columns that the
+    inputs were made of. A scaled copy stands in for an image of another size and
     the same proportions. `index` counts the rows that are left: `impute` with strategy drop leaves rows out here too.
     Raises DataError, naming the file and what is missing in it.
     """
-    if not files:
+    if not files and not texts:
         raise DataError("there is nothing to predict: no file was given")
     expected = {name: _saved_columns(fitted, name) for name in signature.inputs}
     described = {column.name: column for columns in expected.values() for column in columns.values()}
-    raw, columns = _read(config, [Path(file) for file in files], expected, described)
+    raw, columns = _read(config, [Path(file) for file in files], texts, expected, described)
     plans = {name: plan_input(name, _chosen(config, name, saved), columns) for name, saved in expected.items()}
     index = _complete_rows(plans, raw, columns)
     inputs = {name: _apply(plan, raw, index, fitted) for name, plan in plans.items()}
     for name, array in inputs.items():
         if array.shape[1:] != signature.inputs[name].shape:
             raise DataError(
-                f"{files[0]} gives the input {name!r} the shape {array.shape[1:]}, "
+                f"{files[0] if files else 'the text'} gives the input {name!r} the shape {array.shape[1:]}, "
                 f"but the network takes {signature.inputs[name].shape}"
             )
     return Split(inputs, {}, None, index)
+
+
+def text_rows(config: DataConfig, files: Sequence[Path]) -> list[str]:
+    """The lines of text files, empty ones left out; raises DataError."""
+    encoding: Encoding = getattr(config.source, "encoding", "utf8")
+    return [line for file in files for line in lines_of(read_text(file, encoding))]
+
+
+def is_text(file: Path) -> bool:
+    """Whether a file's name says that it holds text, an example a line."""
+    return file.name.lower().endswith(LINES)
+
+
+def _as_column(column: Column, texts: Sequence[str]) -> tuple[Mapping[str, Array], Columns]:
+    values, codes = encode_texts(texts)
+    if not values:
+        raise DataError("there is nothing to predict: the files have no lines")
+    return {column.name: codes}, {column.name: replace(column, values=values)}
 
 
 def image_files(files: Sequence[Path]) -> list[Path]:
@@ -79,15 +107,23 @@ def _chosen(config: DataConfig, name: str, columns: Columns) -> Chosen:
 
 
 def _read(
-    config: DataConfig, files: list[Path], expected: Mapping[str, Columns], described: Columns
+    config: DataConfig, files: list[Path], texts: Sequence[str], expected: Mapping[str, Columns], described: Columns
 ) -> tuple[Mapping[str, Array], Columns]:
-    name = files[0].name.lower()
+    name = files[0].name.lower() if files else ""
+    first = next(iter(described.values()))
+    if texts or name.endswith(LINES):
+        if len(described) != 1 or first.kind != "text":
+            wanted = ", ".join(repr(column) for column in described)
+            what = str(files[0]) if files else "a text"
+            raise DataError(
+                f"{what} isn't what the network was trained on: {wanted}", help="give one file that holds these"
+            )
+        return _as_column(first, [*text_rows(config, files), *texts])
     if len(files) == 1 and name.endswith(TABLES):
         return _checked(_read_table(config, files[0], described), described, files[0])
     if len(files) == 1 and name.endswith((".npz", ".npy")):
         return _read_arrays(files[0], described)
     images = image_files(files)
-    first = next(iter(described.values()))
     if len(described) != 1 or first.kind != "image":
         wanted = ", ".join(repr(column) for column in described)
         raise DataError(

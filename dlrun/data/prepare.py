@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, fit, gath
 from dlrun.data.reading import read_source
 from dlrun.data.selection import Chosen, Selection, select
 from dlrun.data.signature import Feature, Kind, Signature
-from dlrun.data.sources.base import Column, Raw
+from dlrun.data.sources.base import Column, Raw, Windows
 from dlrun.data.split import limited, make_splits
+from dlrun.data.streams import Following, check_stream, chronological, cut_stream
 from dlrun.data.targets import inverse, plan_target
 from dlrun.data.transforms.rescale import Rescale
 from dlrun.errors import ConfigError, DataError, Problem
@@ -28,7 +29,10 @@ from dlrun.errors import ConfigError, DataError, Problem
 
 @dataclass(frozen=True)
 class Prepared:
-    """Rows divided, transforms fitted; `splits` are row numbers, `shared` are targets that are inputs."""
+    """Rows divided, transforms fitted; `splits` are row numbers, `shared` are targets that are inputs.
+
+    `following` are targets of tokens of an input. Of a source with `windows` the rows are pieces, still to be cut.
+    """
 
     raw: Raw
     inputs: Mapping[str, FittedPipeline]
@@ -39,6 +43,10 @@ class Prepared:
     fitted: Mapping[str, Any]
     signature: Signature
     fingerprint: str
+    following: Mapping[str, Following] = field(default_factory=dict)
+    windows: Windows | None = None
+    limit: int | None = None
+    seed: int = 0
 
 
 def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> Prepared:
@@ -51,11 +59,12 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     selection = select(config, outline, default_target)
     raw, hashes = read_source(config, selection.wanted)
     columns = raw.description.columns
-    inputs, found = _plans(selection, columns, raw.arrays, known or {})
+    windows = config.source.windows()
+    inputs, found = _plans(selection, columns, raw.arrays, known or {}, windows)
     targets = {name: plan for name, plan in found.items() if plan is not None}
     plans = (*inputs.values(), *targets.values())
     splits = make_splits(
-        config.split,
+        config.split if windows is None else chronological(config.split),
         raw.description.rows,
         _kept_rows(plans, raw),
         _stratify_by(targets, raw),
@@ -69,23 +78,30 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     fitted_targets = collect.each(targets, lambda _, plan: fit(plan, raw.arrays, splits["train"], known))
     collect.raise_problems()
     counts = {name: _class_counts(feature, raw, splits["train"]) for name, feature in fitted_targets.items()}
-    splits = {**splits, "train": limited(splits["train"], config.limit, seed)}
+    if windows is None:
+        splits = {**splits, "train": limited(splits["train"], config.limit, seed)}
+    shared, following = _shared_targets(config, selection.shared, fitted_inputs)
+    if windows is not None:
+        check_stream(config, len(following))
     fitted = _learned(fitted_inputs, fitted_targets, columns)
     signature = Signature(
         {name: input_feature(feature) for name, feature in fitted_inputs.items()},
         _ordered_targets(config, selection.shared, fitted_inputs, fitted_targets, counts),
     )
+    whole = {} if windows is None else {"windows": [*astuple(windows), config.limit]}
     fingerprint = cache.digest(
         {
             "columns": {name: hashes[name] for name in selection.wanted},
             "splits": {name: hashlib.sha256(index.tobytes()).hexdigest() for name, index in splits.items()},
             "config": config.model_dump(mode="json", include={"inputs", "target", "sample_weights"}),
             "fitted": fitted_to_json(fitted),
+            **whole,
         }
     )
     return Prepared(
-        raw, fitted_inputs, fitted_targets, selection.shared, selection.weights, splits, fitted, signature, fingerprint
-    )
+        raw, fitted_inputs, fitted_targets, shared, selection.weights, splits, fitted, signature, fingerprint,
+        following, windows, config.limit, seed,
+    )  # fmt: skip
 
 
 def outline_signature(config: DataConfig) -> Signature | None:
@@ -98,7 +114,7 @@ def outline_signature(config: DataConfig) -> Signature | None:
     if not config.source.described_without_reading:
         return None
     columns = {name: column for name, column in outline.items() if column is not None}
-    plans, targets = _plans(selection, columns, None, {})
+    plans, targets = _plans(selection, columns, None, {}, None)
     collect = Collector()
     outlined = collect.each(plans, lambda _, plan: _outlined(plan))
     outlined_targets = collect.each(targets, lambda _, plan: None if plan is None else _outlined(plan))
@@ -129,8 +145,8 @@ def plan_input(name: str, chosen: Chosen, columns: Mapping[str, Column]) -> Pipe
 def input_feature(fitted: FittedPipeline) -> Feature:
     """What the network sees of an input."""
     layout = fitted.layout
-    kind: Kind = "numbers" if layout.kind == "text" else layout.kind
-    classes = layout.values[0] if layout.kind == "category" and len(layout.values) == 1 else None
+    kind: Kind = "numbers" if layout.kind == "text" or layout.kind == "tokens" else layout.kind
+    classes = layout.values[0] if layout.kind in ("category", "sequence") and len(layout.values) == 1 else None
     return Feature(
         fitted.plan.name, fitted.shape, fitted.dtype, kind, classes, layout.columns, layout.scale, layout.offset
     )
@@ -166,11 +182,36 @@ def _ordered_targets(
 ) -> dict[str, Feature]:
     """The targets' features in the config's order."""
     return {
-        name: replace(input_feature(inputs[shared[name]]), name=name)
+        name: _shared_feature(name, inputs[shared[name]])
         if name in shared
         else _target_feature(targets[name], counts.get(name))
         for name in config.targets
     }
+
+
+def _shared_feature(name: str, fitted: FittedPipeline) -> Feature:
+    """A target that is an input; tokens are classes, one at each position."""
+    feature = replace(input_feature(fitted), name=name)
+    return replace(feature, kind="labels") if feature.kind == "sequence" else feature
+
+
+def _shared_targets(
+    config: DataConfig, shared: Mapping[str, str], inputs: Mapping[str, FittedPipeline]
+) -> tuple[dict[str, str], dict[str, Following]]:
+    """(targets that are inputs as they are, targets that are tokens of inputs); raises ConfigError."""
+    whole, following = {}, {}
+    for name, origin in shared.items():
+        shift = config.targets[name].shift
+        layout = inputs[origin].layout
+        if layout.kind == "sequence" and shift < layout.shape[0]:
+            following[name] = Following(origin, shift)
+        elif shift:
+            path = ("data", "target", *([name] if isinstance(config.target, dict) else []), "shift")
+            what = f"has {layout.shape[0]} tokens" if layout.kind == "sequence" else "doesn't hold tokens"
+            raise ConfigError([Problem(path, f"the input {origin!r} {what}, of which none is {shift} positions on")])
+        else:
+            whole[name] = origin
+    return whole, following
 
 
 def _outlined(plan: Pipeline) -> FittedPipeline | None:
@@ -192,6 +233,7 @@ def _plans(
     columns: Mapping[str, Column],
     arrays: Mapping[str, Array] | None,
     known: Mapping[str, Any],
+    windows: Windows | None,
 ) -> tuple[dict[str, Pipeline], dict[str, Pipeline | None]]:
     """The ways of the inputs and of the targets; None for a target of which only its rows could tell its kind."""
 
@@ -199,8 +241,12 @@ def _plans(
         described = tuple(columns[column] for column in chosen.columns)
         return plan_target(name, chosen, described, arrays, known.get(f"targets/{name}/kind"))
 
+    def way(name: str, chosen: Chosen) -> Pipeline:
+        plan = plan_input(name, chosen, columns)
+        return plan if windows is None else cut_stream(plan, windows)
+
     collect = Collector()
-    inputs = collect.each(selection.inputs, lambda name, chosen: plan_input(name, chosen, columns))
+    inputs = collect.each(selection.inputs, way)
     targets = collect.each(selection.targets, target)
     collect.raise_problems()
     return inputs, targets

@@ -10,6 +10,9 @@ from dlrun.data.config import DataConfig, InputConfig, TargetConfig
 from dlrun.data.sources.base import Column
 from dlrun.errors import ConfigError, Path, Problem
 
+TEXTS = ("text", "tiny_shakespeare", "names")
+"""Sources that may hold nothing but text."""
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -75,7 +78,10 @@ def _targets(
         else:
             place = path if config.target is not None else ("data", "source")
             message = f"a {config.source.type} source doesn't say which column is to be predicted"
-            problems.append(Problem(place, message, help="add `target: {column: NAME}` to the section data"))
+            help = "add `target: {column: NAME}` to the section data"
+            if config.source.type in TEXTS:
+                help += ", or for a language model `target: {input: text, shift: 1}`"
+            problems.append(Problem(place, message, help=help))
     return targets, shared
 
 

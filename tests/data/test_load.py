@@ -199,7 +199,10 @@ def test_new_images(own_place: Path) -> None:
 def test_catalog(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mnist(own_place / "datasets/mnist")
     listed = {row.name: row for row in catalog.catalog()}
-    assert set(listed) == {"breast_cancer", "cifar10", "diabetes", "digits", "fashion_mnist", "iris", "mnist", "wine"}
+    assert set(listed) == {
+        "breast_cancer", "cifar10", "diabetes", "digits", "fashion_mnist", "iris", "mnist", "names", "rt_polarity",
+        "tiny_shakespeare", "wine",
+    }  # fmt: skip
     assert listed["mnist"].where == "datasets/mnist"
     assert listed["mnist"].rows == {"train": 100, "test": 40}
     assert listed["mnist"].bytes > 1000

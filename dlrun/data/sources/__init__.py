@@ -11,6 +11,8 @@ from dlrun.data.sources.npz import Npz
 from dlrun.data.sources.parquet import Parquet
 from dlrun.data.sources.sklearn_sets import BreastCancer, Diabetes, Digits, Iris, Wine
 from dlrun.data.sources.synthetic import Synthetic
+from dlrun.data.sources.text import Text
+from dlrun.data.sources.text_sets import Names, RtPolarity, TinyShakespeare
 from dlrun.registry import Registry
 
 SOURCES: Registry[Source] = Registry(
@@ -25,10 +27,14 @@ SOURCES: Registry[Source] = Registry(
         ImageFolder,
         Iris,
         Mnist,
+        Names,
         Npy,
         Npz,
         Parquet,
+        RtPolarity,
         Synthetic,
+        Text,
+        TinyShakespeare,
         Wine,
     ),
 )

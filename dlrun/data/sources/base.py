@@ -21,8 +21,8 @@ class Column:
 
     "image": (h, w, c) uint8, whose values reach from `range[0]` to `range[1]`. "numbers": any shape, float64 with NaN
     for missing, or uint8. "text": () int32 codes into `values`, the distinct strings, -1 for missing. "labels":
-    int32 indices into `values`, the classes in the source's own order, () or an array of them. `original` is the type in
-    the file: "int64", "bool", "float64", "str" ...; whole numbers can be classes, others can't.
+    int32 indices into `values`, the classes in the source's own order, () or an array of them. `original` is the type
+    in the file: "int64", "bool", "float64", "str" ...; whole numbers can be classes, others can't.
     """
 
     name: str
@@ -66,6 +66,14 @@ class Raw:
     def rows(self) -> int:
         """How many rows there are in all."""
         return sum(self.description.rows.values())
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a stream is cut into rows: `length` tokens each, beginning every `stride` tokens."""
+
+    length: int
+    stride: int
 
 
 class Store(Protocol):
@@ -113,6 +121,10 @@ class Source(Component):
 
     def fetch(self) -> None:
         """Makes sure that the files are there, by download where that is possible; raises DataError."""
+
+    def windows(self) -> Windows | None:
+        """How the rows of a source that is one stream, in their order, become windows; None for rows on their own."""
+        return None
 
     def stamp(self) -> list[Any]:
         """What changes when the data does, without reading it: paths, sizes, times. JSON-able. After `fetch`."""

@@ -24,6 +24,8 @@ class Csv(TableSource):
     type: Literal["csv"] = "csv"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     """The character between two values."""
+    quote: str | None = Field(default='"', min_length=1, max_length=1)
+    """The character around values that hold delimiters; null where quotes are text like any other."""
     header: bool = True
     """Whether the first line names the columns."""
     names: tuple[str, ...] | None = None
@@ -48,6 +50,7 @@ class Csv(TableSource):
             frame = pl.read_csv(
                 io.BytesIO(_content(path, self.encoding)),
                 separator=self.delimiter,
+                quote_char=self.quote,
                 has_header=self.header,
                 null_values=list(self.missing),
                 **options,

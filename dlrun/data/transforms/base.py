@@ -87,7 +87,7 @@ def only_numbers(transform: Transform, layout: Layout) -> None:
     """Raises ShapeError unless the rows are numbers."""
     if layout.kind in ("image", "numbers"):
         return
-    what = "category indices" if layout.kind == "category" else "text"
+    what = {"category": "category indices", "text": "text"}.get(layout.kind, "tokens")
     columns = ", ".join(repr(name) for name in layout.columns or ("the input",))
     raise ShapeError(
         f"{transform.type} takes numbers, but {columns} holds {what}",

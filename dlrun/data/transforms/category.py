@@ -56,7 +56,7 @@ class CategoryTransform(Transform):
         """Raises ShapeError unless the rows are columns of text or numbers."""
         if layout.kind == "category":
             raise ShapeError(f"{self.type} takes text or numbers, but the values already are category indices")
-        if layout.kind == "image" or len(layout.shape) > 1 or layout.stored:
+        if layout.kind in ("image", "tokens", "sequence") or len(layout.shape) > 1 or layout.stored:
             raise ShapeError(f"{self.type} takes columns, but got {layout.kind} of shape {layout.shape}")
 
     def _refuse_missing(self, array: Array, layout: Layout) -> None:

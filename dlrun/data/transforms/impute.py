@@ -43,6 +43,8 @@ class Impute(Transform):
         """The same shape; text gains the constant as a value where it is new."""
         if layout.kind == "category":
             raise ShapeError("category indices have no missing values", help="put impute before categories")
+        if layout.kind in ("tokens", "sequence"):
+            raise ShapeError("tokens have no missing values", help="put impute before tokenize")
         if layout.kind != "text":
             if isinstance(self.value, str):
                 raise ShapeError(f"these columns are numbers, {self.value!r} is text", field="value")
