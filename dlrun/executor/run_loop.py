@@ -79,9 +79,9 @@ def barrier(control, threads):  # type: ignore[no-untyped-def]
 
 
 @helper
-def begin_step(
+def begin_step(  # type: ignore[no-untyped-def]
     step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Wait until all threads have finished the step before; the last to come sets the stage for this one."""
     generation = atomic_load(control + GENERATION)
     if arrive(control, threads):
