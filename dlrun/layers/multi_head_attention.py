@@ -88,7 +88,7 @@ class MultiHeadAttention(Layer):
             return self.key_dim
         if features % self.num_heads:
             message = f"{features} features can't be shared out to {self.num_heads} heads"
-            raise ShapeError(message, "num_heads", f"take a divisor of {features}, or give key_dim")
+            raise ShapeError(message, "num_heads", f"take a divisor of {features}")
         return features // self.num_heads
 
     def _check_rotary(self, inputs: tuple[Shape, ...], key_dim: int) -> None:
