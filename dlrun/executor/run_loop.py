@@ -19,11 +19,11 @@ from dlrun.kernels.lang import (
     spin_pause,
 )
 
-SPINS = 4000
-"""Looks at a barrier before a thread sleeps: some 100 us, longer than threads of equal work wait on each other."""
-STOP, DONE, ARRIVED, GENERATION, SLEEPERS = 0, 64, 128, 192, 256
+MOST_SPINS, FEWEST_SPINS = 4000, 60
+"""Looks at a barrier before a thread sleeps: up to some 100 us, longer than threads of equal work wait on each other."""
+STOP, DONE, ARRIVED, GENERATION, SLEEPERS, PATIENCE = 0, 64, 128, 192, 256, 320
 """Byte offsets in the control block: each word has a cache line of its own."""
-CONTROL_BYTES = 320
+CONTROL_BYTES = 384
 FINISHED, STOPPED = 0, -1
 BARRIER, ALONE = 1, 2
 
@@ -52,14 +52,21 @@ def release(control):  # type: ignore[no-untyped-def]
 def wait(control, generation):  # type: ignore[no-untyped-def]
     """Wait until the generation that was read before `arrive` has passed.
 
-    Spins briefly, then sleeps: on a full machine the core is another thread's. A sleeper first counts itself, then
-    sleeps only if the generation is still its own; who releases first raises the generation, then looks for sleepers.
-    So either the one is seen or the other.
+    Spins briefly, then sleeps: on a full machine the core is another thread's. Where spinning was in vain there is
+    half as much patience the next time, where it wasn't, twice as much: so threads that share a core soon hand it
+    over at once, and threads that have their own meet without the operating system.
+
+    A sleeper first counts itself, then sleeps only if the generation is still its own; who releases first raises the
+    generation, then looks for sleepers. So either the one is seen or the other.
     """
-    for _ in range(SPINS):
+    patience = MOST_SPINS - atomic_load(control + PATIENCE)
+    for _ in range(patience):
         if atomic_load(control + GENERATION) != generation:
+            if patience < MOST_SPINS:
+                atomic_store(control + PATIENCE, max(MOST_SPINS - 2 * patience, 0))
             return
         spin_pause()
+    atomic_store(control + PATIENCE, min(MOST_SPINS - patience // 2, MOST_SPINS - FEWEST_SPINS))
     atomic_add(control + SLEEPERS, 1)
     while atomic_load(control + GENERATION) == generation:
         sleep_while_equal(control + GENERATION, generation)
