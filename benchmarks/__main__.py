@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.contender import PEERS
 from benchmarks.figures import Entry, Sitting, read_sitting
-from benchmarks.machine import describe, load_now, now
+from benchmarks.machine import commit_now, describe, load_now, now
 from benchmarks.measure import Effort, compare, known
 from benchmarks.memory import measure_memory
 from benchmarks.page import page
@@ -105,7 +105,7 @@ def measure_all(options: argparse.Namespace, sitting: Sitting) -> bool:
     whole = True
     for part, key, measure in work(options):
         say(f"{part}: {key}")
-        entry = Entry(part, key, now(), load_now(), command, None)
+        entry = Entry(part, key, now(), load_now(), command, commit_now(), None)
         try:
             entry.value = measure()
         except MISTAKES as error:

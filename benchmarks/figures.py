@@ -102,13 +102,14 @@ KINDS: dict[str, type[Any]] = {
 
 @dataclass
 class Entry:
-    """One measurement: which part it belongs to, when it was made, under which load, by which command."""
+    """One measurement: its part, when it was made, under which load, by which command, and of which commit."""
 
     part: str
     key: str
     date: str
     load: float | None
     command: str
+    commit: str
     value: Any
 
 

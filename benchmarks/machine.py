@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.processes import ROOT, environment
-from dlrun.runs.environment import cpu_name, versions
+from dlrun.runs.environment import cpu_name, git_state, versions
 
 PRODUCT = """
 import json, os, time
@@ -41,6 +41,12 @@ def describe() -> dict[str, Any]:
 def now() -> str:
     """Return the date and time."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def commit_now() -> str:
+    """Return the commit that is measured, and whether files differed from it; nothing outside git."""
+    state = git_state(ROOT)
+    return "" if state is None else state.commit[:10] + (" with changes" if state.dirty else "")
 
 
 def load_now() -> float | None:

@@ -24,7 +24,7 @@ of `dlrun train` and `dlrun evaluate`. A test trains all of them on tiny network
 
 "dlrun to the fastest" is dlrun's samples/s over those of the fastest peer, which is set in bold. The ceiling is the
 best product of two large float32 matrices by NumPy's BLAS on those cores, measured in every round; the operations are
-those of dlrun's plan.
+those of dlrun's plan, a convolution's counted as its definition has them, however it is computed.
 """
 INFERENCE = """\
 Whole batches of 256 rows; the mean loss and the share of right predictions of all rows are known at the end, as
@@ -75,7 +75,7 @@ def _machine(sitting: Sitting) -> str:
     libraries = dict.fromkeys(f"{f.contender} {f.versions}" for f in measured)
     lines = [
         f"- {dates[0]} to {dates[-1]}; {machine['cpu']}, {machine['cores']} cores, {machine['system']}",
-        f"- {found}",
+        f"- {found}; commit {', '.join(dict.fromkeys(entry.commit for entry in entries))}",
         f"- {'; '.join(libraries) or 'no other library'}",
     ]
     if loads:

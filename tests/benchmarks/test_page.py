@@ -35,7 +35,7 @@ def comparison(network, dlrun, jax, batch=32, task="train"):
 def sitting(*values):
     made = Sitting(MACHINE)
     for part, key, value in values:
-        made.put(Entry(part, key, "2026-01-02 03:04 UTC", 0.5, "python -m benchmarks", value))
+        made.put(Entry(part, key, "2026-01-02 03:04 UTC", 0.5, "python -m benchmarks", "abc", value))
     return made
 
 
@@ -105,6 +105,7 @@ def test_the_page_tells_how_to_repeat_it():
     text = page(sitting(("training", "mlp/32", comparison("mlp", 400, 100))), "Busy.")
     assert "```sh\npython -m benchmarks --results docs/benchmarks.json --page docs/benchmarks.md\n```" in text
     assert "2026-01-02 03:04 UTC" in text
+    assert "numpy 2; commit abc\n" in text
     assert "\nBusy.\n" in text
     assert "## Training, batch 32, samples/s" in text
     assert "In none of the figures below." in text
@@ -117,7 +118,7 @@ def test_a_sitting_in_pieces_tells_all_its_commands(tmp_path):
     kept = read_sitting(tmp_path / "figures.json")
     assert kept == made
     made.entries.pop("memory/mnist_cnn")
-    kept.put(Entry("training", "mlp/32", "later", None, "python -m benchmarks", comparison("mlp", 1, 1)))
+    kept.put(Entry("training", "mlp/32", "later", None, "python -m benchmarks", "abd", comparison("mlp", 1, 1)))
     assert len(kept.entries) == 2
     kept.entries["memory/mnist_cnn"].value = Memory({"dlrun": "a", "pytorch": "b"}, {"dlrun": 1, "pytorch": 2})
     text = page(kept)

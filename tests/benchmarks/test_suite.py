@@ -21,6 +21,7 @@ from benchmarks.reading import network_of, read_config
 from benchmarks.results import TARGETS
 from benchmarks.rows import Batches, Slices, read_rows
 from benchmarks.suite import CASES, MAIN, cases
+from dlrun.training.fit import validate
 from tests.repository.documents import ROOT
 
 
@@ -77,6 +78,14 @@ def test_the_resnet_is_deep():
 def test_what_the_contenders_would_build_differently_is_refused(name, override, message):
     with pytest.raises(Unsupported, match=message):
         network_of(config_of(name, [override]))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES.values() if case.config.startswith("benchmarks")])
+def test_configs_of_the_suite_can_be_trained(case):
+    loaded = read_config(ROOT / case.config)
+    validate(loaded)
+    first = (ROOT / case.config).read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# yaml-language-server: $schema=../../dlrun.schema.json"
 
 
 def test_another_config_is_a_case_with_its_own_batch():
