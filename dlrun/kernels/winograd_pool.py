@@ -48,7 +48,8 @@ from dlrun.kernels.winograd import (
     transform_outputs,
     transform_run,
 )
-from dlrun.kernels.winograd_weights import add_products, store_weights
+from dlrun.kernels.winograd_weights import BLOCK as WEIGHTS_BLOCK
+from dlrun.kernels.winograd_weights import add_products, store_weights, sums_step
 from dlrun.plan import CHUNKS
 
 _TRANSFORMS = "dlrun.kernels.winograd_transforms"
@@ -124,7 +125,8 @@ def winograd_pool_backward_weights(
     """partials and bias_partials as `conv_pool_backward_weights`. Partition: chunks."""
     height, width, channels, filters = geometry[HEIGHT], geometry[WIDTH], geometry[CHANNELS], geometry[FILTERS]
     down, across = pool[OUT_HEIGHT], pool[OUT_WIDTH]
-    v_step, d_step, u_step = skewed(BLOCK * channels), skewed(BLOCK * filters), skewed(channels * filters)
+    v_step, d_step = skewed(WEIGHTS_BLOCK * channels), skewed(WEIGHTS_BLOCK * filters)
+    u_step = sums_step(channels, filters)
     v = shift(scratch, patched_size(down, across, channels))
     d, du = shift(v, 16 * v_step), shift(v, 16 * (v_step + d_step))
     clear(scratch, patched_size(down, across, channels))
@@ -135,8 +137,8 @@ def winograd_pool_backward_weights(
         if first == last:
             clear(dw, 9 * channels * filters)
             continue
-        for start in range(first, last, BLOCK):
-            count = min(BLOCK, last - start)
+        for start in range(first, last, WEIGHTS_BLOCK):
+            count = min(WEIGHTS_BLOCK, last - start)
             gradient, which = shift(dy, start * filters), shift(winner, start * filters)
             transform_images(
                 x, scratch, v, v_step, start, count, height, width, channels, geometry[TOP], geometry[LEFT],
@@ -147,4 +149,4 @@ def winograd_pool_backward_weights(
             for i in range(0, count * filters, filters):
                 for n in range(filters):
                     db[n] += select(which[i + n] == NOBODY, real(0), gradient[i + n])
-        store_weights(du, u_step, dw, channels, filters)
+        store_weights(du, u_step, dw, v, channels, filters)

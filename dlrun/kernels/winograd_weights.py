@@ -30,6 +30,7 @@ from dlrun.kernels.lang import (
     first_of,
     helper,
     kernel,
+    lanes,
     last_of,
     real,
     shift,
@@ -38,7 +39,6 @@ from dlrun.kernels.lang import (
 )
 from dlrun.kernels.products import rows_ahead
 from dlrun.kernels.winograd import (
-    BLOCK,
     patched_size,
     run_of_tiles,
     skewed,
@@ -48,31 +48,57 @@ from dlrun.kernels.winograd import (
 from dlrun.plan import CHUNKS
 
 _TRANSFORMS = "dlrun.kernels.winograd_transforms"
+BLOCK = 48
+"""Tiles made at a time: the sums are fetched and stored less often than with the forward pass's block."""
 transform_gradient = Primitive(f"{_TRANSFORMS}:transform_gradient", by_lanes=True)
 transform_weights = Primitive(f"{_TRANSFORMS}:transform_weights", by_lanes=True)
 
 
 @helper
+def sums_step(channels, filters):
+    """Return the distance between the 16 arrays of dU."""
+    return skewed((filters + tile_columns - 1) // tile_columns * tile_columns * channels)
+
+
+@helper
 def add_products(v, d, du, zeros, v_step, d_step, u_step, is_first, count, channels, filters):
-    """du[k, c, n] += sum_t v[k, t, c] d[k, t, n], t < count; without what is there where it `is_first`."""
+    """du[k, panel, c, n] += sum_t v[k, t, c] d[k, t, panel's n], t < count; without what is there if it `is_first`.
+
+    In panels the sums of a tile follow those of the one before, so that the processor fetches them in time.
+    """
     for k in range(16):
+        out = shift(du, k * u_step)
         for n in range(0, filters, tile_columns):
             c = 0
             while c < channels:
-                ahead, out = rows_ahead(channels - c), shift(du, k * u_step + c * filters + n)
+                ahead = rows_ahead(channels - c)
                 tile(
                     shift(v, k * v_step + c), 1, channels, 0, shift(d, k * d_step + n), filters, 0,
-                    zeros if is_first else out, 0 if is_first else filters, out, filters,
+                    zeros if is_first else out, 0 if is_first else tile_columns, out, tile_columns,
                     count, 1, ahead, min(tile_columns, filters - n), real(NO_LIMIT),
                 )  # fmt: skip
+                out = shift(out, ahead * tile_columns)
                 c += ahead
 
 
 @helper
-def store_weights(du, u_step, dw, channels, filters):
-    """dw = the transform of dU's sums."""
+def store_weights(du, u_step, dw, spare, channels, filters):
+    """dw = the transform of dU's sums. `spare` has room for 9 rows of a panel that is narrower than a vector."""
     size = channels * filters
-    transform_weights(du, 4 * u_step, u_step, filters, dw, 3 * size, size, filters, filters, channels)
+    for n in range(0, filters, tile_columns):
+        columns, source, target = min(tile_columns, filters - n), shift(du, n * channels), shift(dw, n)
+        if columns >= lanes:
+            transform_weights(
+                source, 4 * u_step, u_step, tile_columns, target, 3 * size, size, filters, columns, channels
+            )
+            continue
+        for c in range(channels):
+            transform_weights(
+                shift(source, c * tile_columns), 4 * u_step, u_step, 0, spare, 3 * lanes, lanes, 0, lanes, 1
+            )
+            for tap in range(9):
+                for j in range(columns):
+                    target[tap * size + c * filters + j] = spare[tap * lanes + j]
 
 
 @helper
@@ -110,7 +136,7 @@ def winograd_backward_weights(
     height, width, channels, filters = geometry[HEIGHT], geometry[WIDTH], geometry[CHANNELS], geometry[FILTERS]
     out_height, out_width = geometry[OUT_HEIGHT], geometry[OUT_WIDTH]
     down, across = tiles_over(out_height), tiles_over(out_width)
-    v_step, d_step, u_step = skewed(BLOCK * channels), skewed(BLOCK * filters), skewed(channels * filters)
+    v_step, d_step, u_step = skewed(BLOCK * channels), skewed(BLOCK * filters), sums_step(channels, filters)
     image, gradient_image = scratch, shift(scratch, patched_size(down, across, channels))
     v = shift(gradient_image, patched_size(down, across, filters))
     d, du = shift(v, 16 * v_step), shift(v, 16 * (v_step + d_step))
@@ -128,4 +154,4 @@ def winograd_backward_weights(
             )
             transform_gradients(dy, gradient_image, d, d_step, start, count, out_height, out_width, filters)
             add_products(v, d, du, zeros, v_step, d_step, u_step, start == first, count, channels, filters)
-        store_weights(du, u_step, dw, channels, filters)
+        store_weights(du, u_step, dw, v, channels, filters)

@@ -17,6 +17,7 @@ from dlrun.kernels.winograd import (
     winograd_pack,
     winograd_pack_reversed,
 )
+from dlrun.kernels.winograd_weights import BLOCK as WEIGHTS_BLOCK
 from dlrun.kernels.winograd_weights import winograd_backward_weights
 from dlrun.layers.geometry import Geometry
 from dlrun.plan import Buffer, ScratchSize
@@ -80,11 +81,10 @@ def emit_weight_partials(
     emit: Emitter, geometry: Geometry, way: Choice, x: Buffer, dy: Buffer, partials: Buffer, constants: Buffer
 ) -> None:
     """Emit the chunks' partial sums of the kernel's gradient."""
-    out, channels, filters = (geometry.y.out, geometry.x.out), geometry.channels, geometry.filters
-    scratch = scratch_of(out, channels, filters, sums=True).size + image_size(out, filters)
+    out = geometry.y.out, geometry.x.out
     emit.call(
         winograd_backward_weights, partition=replace(way, partition="chunks"), x=x, dy=dy, partials=partials,
-        scratch=ScratchSize(scratch), **common(emit, geometry, constants),
+        scratch=weights_scratch_of(out, geometry.channels, geometry.filters), **common(emit, geometry, constants),
     )  # fmt: skip
 
 
@@ -111,10 +111,17 @@ def common(emit: Emitter, geometry: Geometry, constants: Buffer) -> dict[str, An
     return {"flops": geometry.flops * emit.batch, "zeros": zeros, "geometry": constants, "rows": emit.rows}
 
 
-def scratch_of(out: tuple[int, int], channels: int, filters: int, sums: bool = False) -> ScratchSize:
-    """Return what a thread needs for tiles over an output: an image, V and M (or D), and dU if there are `sums`."""
-    sizes = [BLOCK * channels, BLOCK * filters, *([channels * filters] if sums else [])]
-    return ScratchSize(image_size(out, channels) + sum(16 * skewed.function(size) for size in sizes))
+def scratch_of(out: tuple[int, int], channels: int, filters: int) -> ScratchSize:
+    """Return what a thread needs for tiles over an output: an image, V and M."""
+    arrays = sum(16 * skewed.function(BLOCK * columns) for columns in (channels, filters))
+    return ScratchSize(image_size(out, channels) + arrays)
+
+
+def weights_scratch_of(out: tuple[int, int], channels: int, filters: int) -> ScratchSize:
+    """Return what a thread needs for the weights' gradient: an image of both kinds, V, D and dU."""
+    sizes = WEIGHTS_BLOCK * channels, WEIGHTS_BLOCK * filters, channels * _whole_panels(filters)
+    images = image_size(out, channels) + image_size(out, filters)
+    return ScratchSize(images + sum(16 * skewed.function(size) for size in sizes))
 
 
 def image_size(out: tuple[int, int], channels: int) -> int:

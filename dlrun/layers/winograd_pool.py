@@ -51,6 +51,6 @@ def emit_weight_partials(
     emit.call(
         winograd_pool_backward_weights, partition=replace(way, partition="chunks"), x=emit.input,
         dy=emit.output_gradient, partials=partials, bias_partials=bias_partials,
-        scratch=winograd.scratch_of(out, geometry.channels, geometry.filters, sums=True),
+        scratch=winograd.weights_scratch_of(out, geometry.channels, geometry.filters),
         **common | winograd.common(emit, geometry, common["geometry"]),
     )  # fmt: skip
