@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from dlrun.activations import ACTIVATIONS, Activation, Relu
+from dlrun.activations import ACTIVATIONS, Activation
+from dlrun.activations.relu import Relu
 from dlrun.initializers import INITIALIZERS, GlorotUniform, Initializer, Zeros
 from dlrun.layers.add import Add
 from dlrun.layers.base import Layer
