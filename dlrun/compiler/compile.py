@@ -12,6 +12,7 @@ from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.passes.fold import fold_normalizations
 from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
 from dlrun.compiler.passes.hoist import hoist
+from dlrun.compiler.passes.lookup import fuse_lookups
 from dlrun.compiler.passes.order import order_calls
 from dlrun.compiler.passes.place import place
 from dlrun.compiler.passes.verify import verify
@@ -64,6 +65,7 @@ def compile_plan(
         fold_normalizations(graph)
     fuse_relu(graph)
     fuse_pool(graph)
+    fuse_lookups(graph, batch, goal)
     lowering = Lowering(
         graph, model.signature, model.loss, updates, goal, precision, batch, seed, model.augment, threads
     )

@@ -135,7 +135,7 @@ class Emitter:
         output: Buffer,
         output_gradient: Buffer | None = None,
         input_gradient: Callable[[int], Buffer | None] = lambda index: None,
-        update: Callable[[str], Update | None] = lambda variable: None,
+        update: Callable[[str, Node], Update | None] = lambda variable, owner: None,
         masks: Sequence[Buffer | None] = (),
     ) -> None:
         self.builder = builder
@@ -198,7 +198,16 @@ class Emitter:
 
     def update(self, name: str) -> Update | None:
         """Return what becomes of a variable's gradient, or None if the variable is frozen."""
-        return self._update(name)
+        return self._update(name, self.node)
+
+    @property
+    def table(self) -> Buffer | None:
+        """The table of the embedding whose ids the node takes for its input, or None: the input is what it seems."""
+        return self.builder.plan.buffers[f"{self.node.lookup.name}/embeddings"] if self.node.lookup else None
+
+    def table_update(self) -> Update | None:
+        """Return what becomes of the table's gradient, or None if it is frozen."""
+        return self._update("embeddings", self.node.lookup) if self.node.lookup else None
 
     def saved(self, name: str, row_size: int, dtype: str = "real") -> Buffer:
         """Return a buffer per sample that lasts from the forward to the backward pass."""

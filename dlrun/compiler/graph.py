@@ -33,6 +33,10 @@ class Node:
     """The batch normalisation that this node's weights take in."""
     is_folded: bool = False
     """Whether another node's weights take this one in: it keeps its variables, and nothing else."""
+    lookup: Node | None = None
+    """The embedding before this node, of which it takes the ids and the table, and not the vectors."""
+    is_looked_up: bool = False
+    """Whether this node is such an embedding: its ids stand for its output, and its mask is all that it makes."""
 
     @property
     def parameters(self) -> int:

@@ -28,7 +28,8 @@ class Goal:
 
     `gradients` without `updates` leaves the gradients in buffers named "gradient/VARIABLE", for checks.
     `input_gradients` asks for the gradients of the data inputs too. `keep` gives every value bytes of its own, so
-    that it can be looked at after the step. `collect` brings losses and predictions out, sample by sample.
+    that it can be looked at after the step. `collect` brings losses and predictions out, sample by sample; without
+    `predictions` losses alone.
     """
 
     training: bool = False
@@ -37,6 +38,7 @@ class Goal:
     input_gradients: bool = False
     keep: bool = False
     collect: bool = True
+    predictions: bool = True
     weighted: bool = False
 
 
@@ -125,7 +127,7 @@ class Lowering:
         return node.layer.is_alias_when(self.goal.training)
 
     def _output_of(self, node: Node) -> Buffer:
-        if self._is_alias(node) or (node.layer.is_in_place and self._may_overwrite(node.inputs[0])):
+        if self._is_alias(node) or node.is_looked_up or (node.layer.is_in_place and self._may_overwrite(node.inputs[0])):
             return self.values[node.inputs[0]]
         return self.builder.rows_buffer(f"{node.name}/output", prod(node.output_shape))
 
@@ -157,7 +159,8 @@ class Lowering:
             self.builder.call(check_losses, partition="split", losses=losses, rows=ROWS)
         emit_penalties(self.builder, self.graph, self.goal.collect)
         self._collect("losses", 1)
-        self._collect("predictions", prod(output.output_shape))
+        if self.goal.predictions:
+            self._collect("predictions", prod(output.output_shape))
 
     def _predictions(self) -> None:
         """Emit what the network says, for data without targets."""
@@ -203,7 +206,7 @@ class Lowering:
         shared: list[tuple[Buffer, Buffer, int]] = []
         targets: dict[int, Buffer | None] = {}
         for index, name in enumerate(node.inputs):
-            if name not in self.wanted or not node.layer.passes_gradient:
+            if name not in self.wanted or not node.layer.passes_gradient or node.lookup is not None:
                 targets[index] = None
             elif name in self.gradients:
                 part = self.builder.rows_buffer(f"{node.name}/gradient_of_{index}", prod(node.input_shapes[index]))
@@ -233,11 +236,11 @@ class Lowering:
     def _emitter(self, node: Node, gradient: Buffer, targets: dict[int, Buffer | None]) -> Emitter:
         inputs, output = [self.values[name] for name in node.inputs], self.values[node.name]
 
-        def update(variable: str) -> Update | None:
-            found = next(v for v in node.variables if v.name == variable)
-            if not (found.trainable and node.layer.trainable):
+        def update(variable: str, owner: Node) -> Update | None:
+            found = next(v for v in owner.variables if v.name == variable)
+            if not (found.trainable and owner.layer.trainable):
                 return None
-            return self.updates.update_of(self.builder, node, found)
+            return self.updates.update_of(self.builder, owner, found)
 
         masks = self._masks_of_inputs(node)
         return Emitter(self.builder, node, self.goal.training, inputs, output, gradient, targets.get, update, masks)

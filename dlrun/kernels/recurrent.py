@@ -9,16 +9,24 @@ Names: x (rows, time, features), w (features, gates), u (units, gates), hidden s
 (rows, kept, width) holds for each position the gates before, then after their activations, then their gradients: all
 time in training, one block of steps in inference. Within `width`, the columns from INPUTS_AT on are those that inputs
 feed, the first RECURRENT ones those that the hidden state feeds: they differ in a GRU only. `geometry` holds the sizes
-(`dlrun.layers.recurrent`). A step is counted in the order of processing, a position in the order of the input.
+(`dlrun.layers.recurrent`). With a LOOKUP, x are ids (rows, time) and w is what they stand for, projected
+(`recurrent_lookup`). A step is counted in the order of processing, a position in the order of the input.
+
+What a step of a strip of samples works on (z: the gates before activation, h, c and their gradients) lies close
+together in scratch memory: rows that are a sample apart fall into the same few sets of the L1 cache.
 
 A cell is a pair of helpers for one step of one sample (`dlrun.layers.lstm` and its like):
 
-    cell(gates, c_before, c, h_before, h, units)                 gates: before → after activation; writes c and h
-    cell_backward(gates, c_before, c, h_before, dh, dc, units)   gates: after activation → gradients; dh, dc: the
-                                                                 gradients of h and c → those that reach h_before
-                                                                 and c_before without passing through the weights
+    cell(z, gates, c, h, units)             z: before activation, gates: after it (may be z); c, h: before → after
+    cell_backward(gates, c_before, c, h_before, dh, dc, units)      gates: after activation → gradients; dh, dc: those
+                                            of h and c → of h_before and c_before, but for what passes by the weights
 """
 
+from math import nan
+
+from dlrun.kernels.chunks import clear
+from dlrun.kernels.embedding import id_of
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
     Out,
@@ -40,9 +48,9 @@ from dlrun.kernels.products import NO_LIMIT, rows_ahead
 (
     TIME, FEATURES, UNITS, WIDTH, INPUTS_AT, INPUTS, RECURRENT, TURN, BACKWARDS, KEPT, HAS_MASK, ZERO_MASKED,
     SEQUENCES, HIDDEN_AT, HIDDEN_ROW, HIDDEN_STEP, STATE_ROW, STATE_STEP, GRADIENT_AT, GRADIENT_ROW, GRADIENT_STEP,
-    BIASES,
-) = range(22)  # fmt: skip
-"""Places in `geometry`."""
+    BIASES, LOOKUP, GEOMETRY,
+) = range(24)  # fmt: skip
+"""Places in `geometry`, and how many there are."""
 sigmoid = Primitive("dlrun.kernels.recurrent_functions:sigmoid")
 """1 / (1 + exp(-x)), to 2e-7."""
 tanh = Primitive("dlrun.kernels.recurrent_functions:tanh")
@@ -99,10 +107,9 @@ def pack_panels_transposed(
 
 
 @helper
-def project_inputs(x, w, bias, gates, first_row, count, first_step, steps, g):
-    """Write the inputs' part of the gates, bias included, for a block of steps of some samples."""
+def project_inputs(x, w, bias, gates, first_row, count, position, steps, g):
+    """Write the inputs' part of the gates, bias included, for some samples' positions from `position` on."""
     time, features, width, kept = g[TIME], g[FEATURES], g[WIDTH], g[KEPT]
-    position = time - first_step - steps if g[BACKWARDS] != 0 else first_step
     slot = position if kept == time else 0
     inputs = shift(gates, g[INPUTS_AT])
     for n in range(0, g[INPUTS], tile_columns):
@@ -125,6 +132,23 @@ def project_inputs(x, w, bias, gates, first_row, count, first_step, steps, g):
 
 
 @helper
+def copy_entries(source, target, count):
+    """Copy what doesn't overlap."""
+    for i in range(count):
+        put(target, i, get(source, i))
+
+
+@helper
+def look_up_inputs(id, projected, z, width):
+    """Write the inputs' part of the gates, as it was projected for this id; NaN where there is no such id."""
+    if id >= 0:
+        copy_entries(shift(projected, id * width), z, width)
+    else:
+        for n in range(width):
+            z[n] = real(nan)
+
+
+@helper
 def add_product(a, a_row, depth, b, c, c_row, rows, columns):
     """c[r, n] += sum_k a[r, k] b[k, n], with b packed in panels."""
     for n in range(0, columns, tile_columns):
@@ -139,50 +163,51 @@ def add_product(a, a_row, depth, b, c, c_row, rows, columns):
 
 
 @helper
-def run_forward(cell, x, w, u, bias, mask, zeros, gates, states, hidden, g, rows, thread, threads):
+def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, rows, thread, threads):
     """Take this thread's samples through time."""
     time, units, kept, width = g[TIME], g[UNITS], g[KEPT], g[WIDTH]
+    all_z, all_h, all_c = scratch, shift(scratch, STRIP * width), shift(scratch, STRIP * (width + units))
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     for strip in range(first, last, STRIP):
         count = min(STRIP, last - strip)
-        for start in range(0, time, STEPS):
+        clear(all_h, count * units)
+        clear(all_c, count * units)
+        for s in range(time):
+            start = s // STEPS * STEPS
             steps = min(STEPS, time - start)
-            project_inputs(x, w, bias, gates, strip, count, start, steps, g)
-            before_first = time - start - steps if g[BACKWARDS] != 0 else start
-            for s in range(start, start + steps):
-                position = time - 1 - s if g[BACKWARDS] != 0 else s
-                slot = position if kept == time else position - before_first
-                here = shift(gates, (strip * kept + slot) * width)
-                h_here = shift(hidden, strip * g[HIDDEN_ROW] + s * g[HIDDEN_STEP])
-                c_here = shift(states, strip * g[STATE_ROW] + s * g[STATE_STEP])
-                if s > 0:
-                    earlier = shift(h_here, -g[HIDDEN_STEP])
-                    add_product(earlier, g[HIDDEN_ROW], units, u, here, kept * width, count, g[RECURRENT])
-                for r in range(count):
-                    h, c = shift(h_here, r * g[HIDDEN_ROW]), shift(c_here, r * g[STATE_ROW])
-                    h_before = zeros if s == 0 else shift(h, -g[HIDDEN_STEP])
-                    c_before = zeros if s == 0 else shift(c, -g[STATE_STEP])
-                    if g[HAS_MASK] != 0 and mask[(strip + r) * time + position] == real(0):
-                        for j in range(units):
-                            c[j] = c_before[j]
-                        for j in range(units):
-                            h[j] = h_before[j]
-                    else:
-                        cell(shift(here, r * kept * width), c_before, c, h_before, h, units)
+            position = time - 1 - s if g[BACKWARDS] != 0 else s
+            begin = time - start - steps if g[BACKWARDS] != 0 else start
+            here = shift(gates, (strip * kept + (position if kept == time else position - begin)) * width)
+            if g[LOOKUP] == 0 and s == start:
+                project_inputs(x, w, bias, gates, strip, count, begin, steps, g)
+            for r in range(count):
+                if g[LOOKUP] != 0:
+                    id = id_of(x[(strip + r) * time + position], g[LOOKUP])
+                    look_up_inputs(id, w, shift(all_z, r * width), width)
+                else:
+                    copy_entries(shift(here, r * kept * width), shift(all_z, r * width), width)
+            if s > 0:
+                add_product(all_h, units, units, u, all_z, width, count, g[RECURRENT])
+            for r in range(count):
+                row, z, h, c = strip + r, shift(all_z, r * width), shift(all_h, r * units), shift(all_c, r * units)
+                if g[HAS_MASK] == 0 or mask[row * time + position] != real(0):
+                    cell(z, shift(here, r * kept * width) if kept == time else z, c, h, units)
+                copy_entries(h, shift(hidden, row * g[HIDDEN_ROW] + s * g[HIDDEN_STEP]), units)
+                if g[STATE_STEP] != 0:
+                    copy_entries(c, shift(states, row * g[STATE_ROW] + s * g[STATE_STEP]), units)
 
 
 @helper
 def run_backward(cell, u, mask, zeros, gates, states, hidden, dy, scratch, g, rows, thread, threads):
-    """Take the gradients of this thread's samples back through time; `scratch` holds those of h and c of a strip."""
+    """Take the gradients of this thread's samples back through time."""
     time, units, width = g[TIME], g[UNITS], g[WIDTH]
-    first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     all_dh, all_dc = scratch, shift(scratch, STRIP * units)
+    first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     for strip in range(first, last, STRIP):
         count = min(STRIP, last - strip)
+        clear(all_dc, count * units)
         for r in range(count):
-            dh, dc, given = shift(all_dh, r * units), shift(all_dc, r * units), shift(dy, (strip + r) * g[GRADIENT_ROW])
-            for j in range(units):
-                dc[j] = real(0)
+            dh, given = shift(all_dh, r * units), shift(dy, (strip + r) * g[GRADIENT_ROW])
             for j in range(units):
                 dh[j] = real(0) if g[SEQUENCES] != 0 else given[j]
         for back in range(time):
@@ -190,16 +215,15 @@ def run_backward(cell, u, mask, zeros, gates, states, hidden, dy, scratch, g, ro
             position = back if g[BACKWARDS] != 0 else s
             here = shift(gates, (strip * time + position) * width)
             for r in range(count):
-                row = strip + r
-                dh, dc, gate = shift(all_dh, r * units), shift(all_dc, r * units), shift(here, r * time * width)
+                row, gate = strip + r, shift(here, r * time * width)
+                dh, dc = shift(all_dh, r * units), shift(all_dc, r * units)
                 masked = g[HAS_MASK] != 0 and mask[row * time + position] == real(0)
                 if g[SEQUENCES] != 0 and not (masked and g[ZERO_MASKED] != 0):
                     given = shift(dy, row * g[GRADIENT_ROW] + s * g[GRADIENT_STEP])
                     for j in range(units):
                         dh[j] += given[j]
                 if masked:
-                    for j in range(width):
-                        gate[j] = real(0)
+                    clear(gate, width)
                 else:
                     c = shift(states, row * g[STATE_ROW] + s * g[STATE_STEP])
                     c_before = zeros if s == 0 else shift(c, -g[STATE_STEP])

@@ -36,6 +36,7 @@ from dlrun.kernels.recurrent import (
     HIDDEN_STEP,
     INPUTS,
     INPUTS_AT,
+    LOOKUP,
     TIME,
     TURN,
     UNITS,
@@ -170,12 +171,16 @@ def recurrent_backward_weights(
 ) -> None:  # fmt: skip
     """dw = sum of x dgates, du = sum of h_before dgates, db = sum of dgates, over all samples and steps.
 
+    With a lookup, dw and the inputs' part of db are made elsewhere (`recurrent_lookup`).
+
     Shapes: x (rows, time, features), hidden (rows, steps, units), gates (rows, time, width), one (1): 1,
     dw (features, inputs), du (units, recurrent), db (biases, inputs). Partition: panels of columns.
     """
     g = geometry
     states = shift(hidden, g[HIDDEN_AT])
-    together = g[INPUTS_AT] == 0
+    together, features, biases = g[INPUTS_AT] == 0, g[FEATURES], min(g[BIASES], 1)
+    if g[LOOKUP] != 0:
+        features, biases = 0, 0
     outputs, inputs = g[INPUTS], shift(gates, g[INPUTS_AT])
     panels = (outputs + tile_columns - 1) // tile_columns
     begin, end = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
@@ -183,8 +188,8 @@ def recurrent_backward_weights(
     for first in range(begin, end, COLUMNS):
         columns = min(COLUMNS, end - first)
         multiply_columns(
-            x, states, one, inputs, dw, du, db, 0, 0, outputs, g[FEATURES], g[UNITS] if together else 0,
-            min(g[BIASES], 1), first, columns, scratch, g, rows,
+            x, states, one, inputs, dw, du, db, 0, 0, outputs, features, g[UNITS] if together else 0,
+            biases, first, columns, scratch, g, rows,
         )  # fmt: skip
         if not together:
             multiply_columns(

@@ -83,11 +83,12 @@ class Embedding(Layer):
         )  # fmt: skip
 
     def forward(self, emit: Emitter) -> None:
-        """Emit the copies of the table's rows, and the mask."""
-        emit.call(
-            embedding_forward, ids=emit.input, table=emit.variable("embeddings"), y=emit.output,
-            flops=prod(emit.output_shape) * emit.batch, **self._sizes(emit),
-        )  # fmt: skip
+        """Emit the copies of the table's rows, unless the next layer reads the table itself, and the mask."""
+        if not emit.node.is_looked_up:
+            emit.call(
+                embedding_forward, ids=emit.input, table=emit.variable("embeddings"), y=emit.output,
+                flops=prod(emit.output_shape) * emit.batch, **self._sizes(emit),
+            )  # fmt: skip
         if self.mask_zero:
             emit.call(mask_of_ids, ids=emit.input, mask=emit.new_mask, rows=emit.rows, places=emit.input_shapes[0][0])
 

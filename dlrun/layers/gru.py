@@ -21,7 +21,8 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward, sigmoid, tanh
-from dlrun.layers.recurrent import Cell, Direction, Recurrent
+from dlrun.layers.recurrent import Recurrent
+from dlrun.layers.recurrent_way import Cell, Direction
 from dlrun.plan import Buffer
 
 if TYPE_CHECKING:
@@ -43,15 +44,15 @@ class GRU(Recurrent):
     reset_after: Literal[True] = True
     """Whether the reset gate acts after the product with the state's weights, and so has a bias of its own."""
 
-    cell: ClassVar[Cell] = Cell(gates=3, width=4, inputs_at=1, turn=2)
-    bias_rows: ClassVar[int] = 2
+    cell: ClassVar[Cell] = Cell(gates=3, width=4, inputs_at=1, turn=2, bias_rows=2)
 
-    def gate_bias(self, emit: Emitter, way: Direction) -> Buffer:
+    def gate_bias(self, emit: Emitter, direction: Direction) -> Buffer:
         """Emit the biases as the gates lie in memory, those of inputs and state added up where the gates are."""
         if not self.use_bias:
-            return super().gate_bias(emit, way)
-        bias = emit.shared(f"{way.prefix}gate_bias", 4 * self.units)
-        emit.call(gru_bias, partition="one", bias=emit.variable(f"{way.prefix}bias"), gates=bias, units=self.units)
+            return super().gate_bias(emit, direction)
+        bias = emit.shared(f"{direction.prefix}gate_bias", 4 * self.units)
+        given = emit.variable(f"{direction.prefix}bias")
+        emit.call(gru_bias, partition="one", bias=given, gates=bias, units=self.units)
         return bias
 
 
@@ -72,48 +73,53 @@ def gru_bias(bias: In, gates: Out, units: Size, thread: Thread) -> None:
 
 
 @helper
-def gru_cell(gates, c_before, c, h_before, h, units):  # type: ignore[no-untyped-def]
-    """h = z h_before + (1 - z) tanh(candidate + r recurrent), where gates = [recurrent, z, r, candidate]."""
+def gru_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
+    """h = k h + (1 - k) tanh(candidate + r recurrent), where z = [recurrent, update, reset, candidate],
+    k = sigmoid(update), r = sigmoid(reset).
+    """  # fmt: skip
     update, reset, candidate = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units)
+    z_update, z_reset, z_candidate = shift(z, units), shift(z, 2 * units), shift(z, 3 * units)
     for j in range(units):
-        z, r = sigmoid(get(update, j)), sigmoid(get(reset, j))
-        g = tanh(get(candidate, j) + r * get(gates, j))
-        before = get(h_before, j)
-        put(update, j, z)
+        k, r, recurrent = sigmoid(get(z_update, j)), sigmoid(get(z_reset, j)), get(z, j)
+        g = tanh(get(z_candidate, j) + r * recurrent)
+        before = get(h, j)
+        put(gates, j, recurrent)
+        put(update, j, k)
         put(reset, j, r)
         put(candidate, j, g)
-        put(h, j, g + z * (before - g))
+        put(h, j, g + k * (before - g))
 
 
 @helper
 def gru_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
-    """dcandidate = dh (1 - z) (1 - g²), drecurrent = r dcandidate, dz = dh (h_before - g) z (1 - z),
-    dr = dcandidate recurrent r (1 - r); of dh, dh z passes by the weights.
+    """dcandidate = dh (1 - k) (1 - g²), drecurrent = r dcandidate, dupdate = dh (h_before - g) k (1 - k),
+    dreset = dcandidate recurrent r (1 - r); k dh passes by the weights.
     """  # fmt: skip
     update, reset, candidate, one = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units), real(1)
     for j in range(units):
-        z, r, g, d = get(update, j), get(reset, j), get(candidate, j), get(dh, j)
-        inner = d * (one - z) * (one - g * g)
+        k, r, g, d = get(update, j), get(reset, j), get(candidate, j), get(dh, j)
+        inner = d * (one - k) * (one - g * g)
         recurrent, before = get(gates, j), get(h_before, j)
         put(gates, j, inner * r)
-        put(update, j, d * (before - g) * z * (one - z))
+        put(update, j, d * (before - g) * k * (one - k))
         put(reset, j, inner * recurrent * r * (one - r))
         put(candidate, j, inner)
-        put(dh, j, d * z)
+        put(dh, j, d * k)
 
 
 @kernel
 def gru_forward(
-    x: In, w: In, u: In, bias: In, mask: In, zeros: In, gates: Out, hidden: Out, geometry: InLong, rows: Live,
+    x: In, w: In, u: In, bias: In, mask: In, gates: Out, hidden: Out, scratch: Scratch, geometry: InLong, rows: Live,
     thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """h = cell(x w + b, h_before u + b', h_before), step by step.
 
     Shapes: x (rows, time, features), w and u packed in panels, bias (4 units), mask (rows, time), gates
-    (rows, kept, 4 units), hidden (rows, steps, units). Saves for backward: gates, hidden. Partition: samples.
+    (rows, kept, 4 units), hidden (rows, steps, units), scratch (STRIP, 6 units).
+    Saves for backward: gates, hidden. Partition: samples.
     """
     states = shift(hidden, geometry[HIDDEN_AT])
-    run_forward(gru_cell, x, w, u, bias, mask, zeros, gates, states, states, geometry, rows, thread, threads)
+    run_forward(gru_cell, x, w, u, bias, mask, gates, states, states, scratch, geometry, rows, thread, threads)
 
 
 @kernel
@@ -123,7 +129,7 @@ def gru_backward(
 ) -> None:  # fmt: skip
     """gates = their gradients, step by step from the last.
 
-    Shapes as in gru_forward; u packed transposed, dy like the output, scratch (2, STRIP, units). Partition: samples.
+    Shapes as in gru_forward; u packed transposed, dy like the output. Partition: samples.
     """
     states = shift(hidden, geometry[HIDDEN_AT])
     run_backward(

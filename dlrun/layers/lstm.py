@@ -23,7 +23,8 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward, sigmoid, tanh
-from dlrun.layers.recurrent import Cell, Recurrent
+from dlrun.layers.recurrent import Recurrent
+from dlrun.layers.recurrent_way import Cell
 from dlrun.layers.variable import Variable
 
 
@@ -65,13 +66,14 @@ class LSTM(Recurrent):
 
 
 @helper
-def lstm_cell(gates, c_before, c, h_before, h, units):  # type: ignore[no-untyped-def]
-    """c = f c_before + i g, h = o tanh(c), with i, f, o = sigmoid and g = tanh of the gates."""
+def lstm_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
+    """c = f c + i g, h = o tanh(c), with i, f, o = sigmoid and g = tanh of z."""
     forget, candidate, out = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units)
+    z_forget, z_candidate, z_out = shift(z, units), shift(z, 2 * units), shift(z, 3 * units)
     for j in range(units):
-        i, f, o = sigmoid(get(gates, j)), sigmoid(get(forget, j)), sigmoid(get(out, j))
-        g = tanh(get(candidate, j))
-        state = f * get(c_before, j) + i * g
+        i, f, o = sigmoid(get(z, j)), sigmoid(get(z_forget, j)), sigmoid(get(z_out, j))
+        g = tanh(get(z_candidate, j))
+        state = f * get(c, j) + i * g
         put(gates, j, i)
         put(forget, j, f)
         put(candidate, j, g)
@@ -102,17 +104,17 @@ def lstm_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ig
 
 @kernel
 def lstm_forward(
-    x: In, w: In, u: In, bias: In, mask: In, zeros: In, gates: Out, states: Out, hidden: Out, geometry: InLong,
+    x: In, w: In, u: In, bias: In, mask: In, gates: Out, states: Out, hidden: Out, scratch: Scratch, geometry: InLong,
     rows: Live, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """h, c = cell(x w + h_before u + bias, c_before), step by step.
 
     Shapes: x (rows, time, features), w and u packed in panels, bias (4 units), mask (rows, time), gates
-    (rows, kept, 4 units), states and hidden (rows, steps, units). Saves for backward: gates, states, hidden.
-    Partition: samples.
+    (rows, kept, 4 units), states and hidden (rows, steps, units), scratch (STRIP, 6 units).
+    Saves for backward: gates, states, hidden. Partition: samples.
     """
     run_forward(
-        lstm_cell, x, w, u, bias, mask, zeros, gates, states, shift(hidden, geometry[HIDDEN_AT]), geometry, rows,
+        lstm_cell, x, w, u, bias, mask, gates, states, shift(hidden, geometry[HIDDEN_AT]), scratch, geometry, rows,
         thread, threads,
     )  # fmt: skip
 
@@ -124,7 +126,7 @@ def lstm_backward(
 ) -> None:  # fmt: skip
     """gates = their gradients, step by step from the last.
 
-    Shapes as in lstm_forward; u packed transposed, dy like the output, scratch (2, STRIP, units). Partition: samples.
+    Shapes as in lstm_forward; u packed transposed, dy like the output. Partition: samples.
     """
     run_backward(
         lstm_cell_backward, u, mask, zeros, gates, states, shift(hidden, geometry[HIDDEN_AT]),

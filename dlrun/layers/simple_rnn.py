@@ -22,7 +22,8 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward, tanh
-from dlrun.layers.recurrent import Cell, Recurrent
+from dlrun.layers.recurrent import Recurrent
+from dlrun.layers.recurrent_way import Cell
 
 
 class SimpleRNN(Recurrent):
@@ -43,17 +44,17 @@ class SimpleRNN(Recurrent):
 
 
 @helper
-def tanh_cell(gates, c_before, c, h_before, h, units):  # type: ignore[no-untyped-def]
-    """h = tanh(gates)."""
+def tanh_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
+    """h = tanh(z)."""
     for j in range(units):
-        y = tanh(get(gates, j))
+        y = tanh(get(z, j))
         put(gates, j, y)
         put(h, j, y)
 
 
 @helper
 def tanh_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
-    """dgates = dh (1 - h²); nothing of dh passes by the weights."""
+    """gates = dh (1 - h²); nothing of dh passes by the weights."""
     for j in range(units):
         y, d = get(gates, j), get(dh, j)
         put(gates, j, d * (real(1) - y * y))
@@ -61,11 +62,11 @@ def tanh_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ig
 
 
 @helper
-def relu_cell(gates, c_before, c, h_before, h, units):  # type: ignore[no-untyped-def]
-    """h = max(gates, 0)."""
+def relu_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
+    """h = max(z, 0)."""
     zero = real(0)
     for j in range(units):
-        v = get(gates, j)
+        v = get(z, j)
         y = select(v < zero, zero, v)
         put(gates, j, y)
         put(h, j, y)
@@ -73,7 +74,7 @@ def relu_cell(gates, c_before, c, h_before, h, units):  # type: ignore[no-untype
 
 @helper
 def relu_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
-    """dgates = dh where h > 0, else 0; nothing of dh passes by the weights."""
+    """gates = dh where h > 0, else 0; nothing of dh passes by the weights."""
     zero = real(0)
     for j in range(units):
         y, d = get(gates, j), get(dh, j)
@@ -83,22 +84,23 @@ def relu_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ig
 
 @kernel
 def simple_rnn_forward(
-    x: In, w: In, u: In, bias: In, mask: In, zeros: In, gates: Out, hidden: Out, is_relu: Size, geometry: InLong,
-    rows: Live, thread: Thread, threads: Threads,
+    x: In, w: In, u: In, bias: In, mask: In, gates: Out, hidden: Out, scratch: Scratch, is_relu: Size,
+    geometry: InLong, rows: Live, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """h = activation(x w + h_before u + bias), step by step.
 
     Shapes: x (rows, time, features), w and u packed in panels, bias (units), mask (rows, time), gates
-    (rows, kept, units), hidden (rows, steps, units). Saves for backward: gates, hidden. Partition: samples.
+    (rows, kept, units), hidden (rows, steps, units), scratch (STRIP, 3 units). Saves for backward: gates, hidden.
+    Partition: samples.
     """
     states = shift(hidden, geometry[HIDDEN_AT])
     if is_relu != 0:
         run_forward(
-            relu_cell, x, w, u, bias, mask, zeros, gates, states, states, geometry, rows, thread, threads,
+            relu_cell, x, w, u, bias, mask, gates, states, states, scratch, geometry, rows, thread, threads
         )  # fmt: skip
     else:
         run_forward(
-            tanh_cell, x, w, u, bias, mask, zeros, gates, states, states, geometry, rows, thread, threads,
+            tanh_cell, x, w, u, bias, mask, gates, states, states, scratch, geometry, rows, thread, threads
         )  # fmt: skip
 
 
@@ -109,8 +111,7 @@ def simple_rnn_backward(
 ) -> None:  # fmt: skip
     """gates = their gradients, step by step from the last.
 
-    Shapes as in simple_rnn_forward; u packed transposed, dy like the output, scratch (2, STRIP, units).
-    Partition: samples.
+    Shapes as in simple_rnn_forward; u packed transposed, dy like the output. Partition: samples.
     """
     states, given = shift(hidden, geometry[HIDDEN_AT]), shift(dy, geometry[GRADIENT_AT])
     if is_relu != 0:
