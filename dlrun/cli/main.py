@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from dlrun.cli import catalog, check, data, evaluate, plan, predict, profile, resume, runs, schema, train, validate
+from dlrun.cli import (
+    catalog,
+    check,
+    data,
+    evaluate,
+    generate,
+    plan,
+    predict,
+    profile,
+    resume,
+    runs,
+    schema,
+    train,
+    validate,
+)
 
 app = typer.Typer(
     name="dlrun",
@@ -21,7 +35,7 @@ app = typer.Typer(
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Failures of an output that was sent into a file on a full disk."""
 
-for module in (train, validate, plan, evaluate, predict, resume, check, profile, schema):
+for module in (train, validate, plan, evaluate, predict, generate, resume, check, profile, schema):
     module.register(app)
 runs.register(app)
 data.register(app)

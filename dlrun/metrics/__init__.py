@@ -12,6 +12,7 @@ from dlrun.metrics.auc import AUC
 from dlrun.metrics.average_precision import AveragePrecision
 from dlrun.metrics.balanced_accuracy import BalancedAccuracy
 from dlrun.metrics.base import Direction, Metric, Tracker, scalars
+from dlrun.metrics.bits_per_token import BitsPerToken
 from dlrun.metrics.confusion_matrix import ConfusionMatrix
 from dlrun.metrics.f1 import F1
 from dlrun.metrics.mae import MAE
@@ -37,12 +38,14 @@ METRICS: Registry[Metric] = Registry(
         AveragePrecision,
         ConfusionMatrix,
         Perplexity,
+        BitsPerToken,
         MSE,
         RMSE,
         MAE,
         R2,
     ),
     synonyms={
+        "bits_per_character": "bits_per_token",
         "categorical_accuracy": "accuracy",
         "sparse_categorical_accuracy": "accuracy",
         "top_k_categorical_accuracy": "top_k_accuracy",

@@ -107,7 +107,7 @@ def write_evaluation(run: RunDirectory, evaluation: Evaluation) -> None:
 
 def draw_evaluation(run: RunDirectory, evaluation: Evaluation) -> list[str]:
     """Draw the plots, which takes longer than the evaluation; return notes on what couldn't be. Raises: RunError."""
-    if evaluation.target.kind != "labels":
+    if evaluation.target.kind != "labels" or evaluation.target.shape:
         return []
     try:
         _draw(run, evaluation)

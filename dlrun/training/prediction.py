@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.dataset import Dataset
-from dlrun.data.predict import image_files, load_inputs
+from dlrun.data.predict import image_files, is_text, load_inputs, text_rows
 from dlrun.data.signature import Feature
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
@@ -24,10 +24,13 @@ from dlrun.training.session import Session
 ENDINGS = (".csv", ".json")
 
 
-def predict_rows(run: RunDirectory, which: str | None, files: Sequence[Path]) -> list[dict[str, Any]]:
+def predict_rows(
+    run: RunDirectory, which: str | None, files: Sequence[Path], texts: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Return a row for each input: where it is from, and what the network says of it.
 
-    Classes come with their probability and all classes' probabilities; numbers in the units of the data.
+    Classes come with their probability and all classes' probabilities; numbers in the units of the data. `texts` are
+    inputs for networks that take text.
     Raises: CheckpointError, DataError, UsageError.
     """
     path = checkpoint_path(run, which)
@@ -36,12 +39,18 @@ def predict_rows(run: RunDirectory, which: str | None, files: Sequence[Path]) ->
     missing = [str(file) for file in files if not file.exists()]
     if missing:
         raise UsageError(f"there is no file {', '.join(missing)}")
-    split = load_inputs(config.data, restored.fitted, restored.signature, files)
+    target = restored.signature.target
+    if target.kind == "labels" and target.shape:
+        raise UsageError(f"{run.path} predicts a class at each position of a sequence", f"dlrun generate {run.path}")
+    split = load_inputs(config.data, restored.fitted, restored.signature, files, texts)
     dataset = Dataset(restored.signature, {"predict": split}, restored.fingerprint, restored.fitted)
     session = Session(config, restored.config.layer_paths, dataset)
     session.evaluator("", split, loss=False)
     put_weights(session, restored.checkpoint, path)
-    return describe(session.predict(split), restored.signature.target, origins(split.index, files, split.rows))
+    places = origins(split.index, files, split.rows)
+    if texts or is_text(files[0]):
+        places = [{"text": text} for text in [*text_rows(config.data, files), *texts]]
+    return describe(session.predict(split), target, places)
 
 
 def origins(index: Array, files: Sequence[Path], rows: int) -> list[dict[str, Any]]:

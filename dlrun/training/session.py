@@ -32,6 +32,10 @@ from dlrun.training.ids import check_ids
 from dlrun.training.steps import mean_loss, run_all, step_table
 
 EVALUATION_BATCH = 256
+MOST_COLLECTED = 1 << 26
+"""Numbers that predictions for sequences may take together, 256 MB of float32: a language model's are split up."""
+MOST_OF_A_BATCH = 1 << 24
+"""Numbers that the network may give for an evaluation's batch."""
 WORK_OF_A_THREAD = 250_000
 """Floating-point operations of a forward pass that make another thread worth its barriers: a step of some 20 us."""
 
@@ -108,16 +112,44 @@ class Session:
         """Return the rows of a training step; of data without training rows, those of an evaluation's."""
         return self.batch_size if "train" in self.dataset.splits else EVALUATION_BATCH
 
+    @property
+    def outputs(self) -> int:
+        """Numbers that the network gives for a row."""
+        return int(np.prod(self.graph.output.output_shape))
+
+    @property
+    def measures_training(self) -> bool:
+        """Whether metrics of the training rows are measured: not where their predictions would fill the memory."""
+        return not self._is_sequence or self.split("train").rows * self.outputs <= MOST_COLLECTED
+
+    @property
+    def _is_sequence(self) -> bool:
+        """Whether the target is a class at each position of a sequence."""
+        target = self.dataset.signature.target
+        return target.kind == "labels" and target.shape != ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user is to know of the data and of what isn't measured."""
+        if not self.config.metrics or self.measures_training:
+            return self.dataset.notes
+        size = self.split("train").rows * self.outputs * np.dtype(self.config.precision).itemsize / 1e9
+        left_out = f"metrics are measured on validation rows only: the training rows' predictions are {size:.1f} GB"
+        return (*self.dataset.notes, left_out)
+
     def training_plan(self) -> Plan:
         """Compile the plan of a training step."""
         split = self.split("train")
-        goal = Goal(training=True, gradients=True, weighted=split.weights is not None)
+        goal = Goal(
+            training=True, gradients=True, weighted=split.weights is not None, predictions=self.measures_training
+        )  # fmt: skip
         return self._compile(goal, OptimizerRule(self.config.optimizer), self.batch_size)
 
     def start_training(self) -> Executor:
         """Return the executor of training steps, with weights as they start."""
         split = self.split("train")
-        data = self.data_of(split, split.rows) | {"order": np.zeros(split.rows, np.int64)}
+        data = self.data_of(split, split.rows, self.measures_training)
+        data["order"] = np.zeros(split.rows, np.int64)
         self.training = self._weights = Executor(
             self.training_plan(), self.threads, data, progress=self.listener.compiling
         )
@@ -129,8 +161,12 @@ class Session:
         if name not in self._evaluators:
             rows = split or self.split(name)
             goal = Goal(training=False, loss=loss, weighted=loss and rows.weights is not None)
-            plan = self._compile(goal, UpdateRule(), min(EVALUATION_BATCH, rows.rows))
-            data = self.data_of(rows, rows.rows) | {"order": np.arange(rows.rows, dtype=np.int64)}
+            batch = max(1, min(EVALUATION_BATCH, rows.rows, MOST_OF_A_BATCH // self.outputs))
+            plan = self._compile(goal, UpdateRule(), batch)
+            together = rows.rows
+            if self._is_sequence and loss:
+                together = min(together, max(1, MOST_COLLECTED // (self.outputs * batch)) * batch)
+            data = self.data_of(rows, together) | {"order": np.arange(together, dtype=np.int64)}
             executor = Executor(plan, self.threads, data, self._weights, self.listener.compiling)
             self._weights = self._weights or executor
             self._evaluators[name] = executor
@@ -185,17 +221,23 @@ class Session:
     def evaluate(self, name: str, split: Split | None = None) -> tuple[dict[str, Any], Array]:
         """Return the loss (with the regularizers' penalties) and metrics of a split, and predictions (rows, *output).
 
-        With `optimizer.use_ema` the network is measured with the moving averages of its weights.
+        With `optimizer.use_ema` the network is measured with the moving averages of its weights. Rows whose
+        predictions would fill the memory are measured part by part; the predictions are then those of the last part.
         """
         rows = split or self.split(name)
         executor = self.evaluator(name, split)
-        table = step_table(0, rows.rows, executor.plan.batch)
+        together = len(executor.data["order"])
+        trackers, loss = self._trackers(), 0.0
         with self.averaged():
-            run_all(executor, table)
-        predictions = self.predictions(executor, rows.rows)
-        results: dict[str, Any] = {"loss": mean_loss(executor, table)}
-        results |= self.measure(rows, np.arange(rows.rows), predictions)
-        return results, predictions
+            for start in range(0, rows.rows, together):
+                index = np.arange(start, min(start + together, rows.rows), dtype=np.int64)
+                executor.data["order"][: len(index)] = index
+                table = step_table(0, len(index), executor.plan.batch)
+                run_all(executor, table)
+                loss += mean_loss(executor, table) * (len(index) / rows.rows)
+                predictions = self.predictions(executor, len(index))
+                self._update(trackers, rows, index, predictions)
+        return {"loss": loss} | _results(trackers), predictions
 
     def predict(self, split: Split) -> Array:
         """Return the predictions for rows without targets."""
@@ -209,34 +251,49 @@ class Session:
 
     def measure(self, split: Split, index: Array, predictions: Array) -> dict[str, Any]:
         """Return the config's metrics for predictions of the rows `index` of a split; numbers in the data's units."""
-        if not self.config.metrics:
-            return {}
+        trackers = self._trackers()
+        self._update(trackers, split, index, predictions)
+        return _results(trackers)
+
+    def _trackers(self) -> list[Tracker]:
+        """Return a tracker for each of the config's metrics."""
+        outputs = self.graph.output.output_shape[-1]
+        return [metric.start(self.dataset.signature.target, outputs) for metric in self.config.metrics]
+
+    def _update(self, trackers: Sequence[Tracker], split: Split, index: Array, predictions: Array) -> None:
+        """Let the trackers see the predictions for the rows `index` of a split."""
+        if not trackers:
+            return
         target = self.dataset.signature.target
         truth = split.targets[target.name][index]
         if target.kind != "labels":
             truth = target.to_units(truth * np.asarray(target.scale) + np.asarray(target.offset))
             predictions = target.to_units(predictions)
         weights = None if split.weights is None else split.weights[index]
-        results: dict[str, Any] = {}
-        for metric in self.config.metrics:
-            tracker: Tracker = metric.start(target, self.graph.output.output_shape[-1])
+        for tracker in trackers:
             tracker.update(truth, predictions, weights)
-            results |= tracker.result()
-        return results
 
     def _compile(self, goal: Goal, updates: UpdateRule, batch: int) -> Plan:
         config = self.config
         return compile_plan(self.model, goal, updates, config.precision, batch, self.threads, config.seed)
 
-    def data_of(self, split: Split, rows: int) -> dict[str, Array]:
-        """Return the arrays that a plan's data buffers stand for. Raises DataError for ids that no embedding has."""
+    def data_of(self, split: Split, rows: int, predictions: bool = True) -> dict[str, Array]:
+        """Return the arrays that a plan's data buffers stand for, those that it fills with so many rows.
+
+        Raises DataError for ids that no embedding has.
+        """
         check_ids(self.graph, self.dataset.signature, split)
-        outputs = int(np.prod(self.graph.output.output_shape))
         data: dict[str, Array] = {f"data/inputs/{name}": array for name, array in split.inputs.items()}
         data |= {f"data/targets/{name}": array for name, array in split.targets.items()}
         if split.weights is not None:
             data["data/sample_weights"] = split.weights
         data["out/losses"] = zeros(rows, self.config.precision)
         data["out/penalties"] = zeros(rows, self.config.precision)  # at most a step for each row
-        data["out/predictions"] = zeros((rows, outputs), self.config.precision)
+        if predictions:
+            data["out/predictions"] = zeros((rows, self.outputs), self.config.precision)
         return data
+
+
+def _results(trackers: Sequence[Tracker]) -> dict[str, Any]:
+    """Return what trackers have counted, by name."""
+    return {name: value for tracker in trackers for name, value in tracker.result().items()}

@@ -105,13 +105,13 @@ class Trainer:
                 raise non_finite_weights(name, self.state)
 
     def _announce(self) -> None:
-        session, dataset = self.session, self.session.dataset
-        validation = dataset.splits.get("validation")
+        session = self.session
+        validation = session.dataset.splits.get("validation")
         parameters = sum(node.parameters for node in session.graph.nodes.values())
         self.listener.start(
             Start(
                 parameters, self._split.rows, validation.rows if validation else 0, self.steps_per_epoch,
-                self.config.training.epochs, self.state.epoch, session.threads, dataset.notes,
+                self.config.training.epochs, self.state.epoch, session.threads, session.notes,
             )
         )  # fmt: skip
 
@@ -223,9 +223,10 @@ class Trainer:
             "samples_per_second": rows / max(state.seconds, 1e-9), "learning_rate": rate,
             "train/loss": mean_loss(self.executor, self._table[: state.step_of_epoch]),
         }  # fmt: skip
-        index = self.executor.data["order"][:rows]
-        measured = self.session.measure(self._split, index, self.session.predictions(self.executor, rows))
-        row |= {f"train/{name}": value for name, value in scalars(measured).items()}
+        if self.session.measures_training:
+            index = self.executor.data["order"][:rows]
+            measured = self.session.measure(self._split, index, self.session.predictions(self.executor, rows))
+            row |= {f"train/{name}": value for name, value in scalars(measured).items()}
         due = (state.epoch + 1) % training.validate_every == 0 or state.epoch + 1 == training.epochs or partial
         if self._validates and due:
             self.listener.validating("validation")

@@ -1,0 +1,148 @@
+"""Text from a language model, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlrun.data.config import DataConfig
+from dlrun.data.dataset import Dataset, Split
+from dlrun.data.random import generator
+from dlrun.data.tokens import PADDING, UNKNOWN, Tokenizer
+from dlrun.data.transforms.pad import Pad
+from dlrun.data.transforms.tokenize import Tokenize
+from dlrun.errors import UsageError
+from dlrun.executor.executor import Array
+from dlrun.runs.directory import RunDirectory
+from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
+from dlrun.training.session import Session
+from dlrun.training.steps import run_all, step_table
+
+REPLACEMENT = "\ufffd"
+"""What stands for bytes that are no whole character yet."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is drawn: among the `top_k` most probable, their logits divided by the temperature; 0 takes the best.
+
+    A. Fan, M. Lewis, Y. Dauphin, "Hierarchical neural story generation" (ACL 2018), section 5.4, for top-k.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+
+    def draw(self, probabilities: Array, uniform: float) -> int:
+        """Return a token's id for a number drawn evenly from 0 to 1. Shape: (classes,), of which one isn't 0."""
+        if self.temperature == 0:
+            return int(np.argmax(probabilities))
+        order = np.argsort(-probabilities, kind="stable")[: self.top_k]
+        order = order[probabilities[order] > 0]
+        logits = np.log(probabilities[order].astype(np.float64)) / self.temperature
+        sums = np.cumsum(np.exp(logits - logits.max()))
+        return int(order[min(np.searchsorted(sums, uniform * sums[-1], side="right"), len(order) - 1)])
+
+
+class LanguageModel:
+    """A run's network that says what token comes next, and its tokenizer.
+
+    Raises: UsageError when the run is no language model; CheckpointError.
+    """
+
+    def __init__(self, run: RunDirectory, which: str | None = None) -> None:
+        path = checkpoint_path(run, which)
+        restored = read_training(path)
+        self.tokenizer, self._pads_start = _tokenizer(run, restored)
+        name, feature = next(iter(restored.signature.inputs.items()))
+        self.length = feature.shape[0]
+        self._ids = np.zeros((1, self.length), np.int32)
+        split = Split({name: self._ids}, {}, None, np.zeros(1, np.int64))
+        dataset = Dataset(restored.signature, {"predict": split}, restored.fingerprint, restored.fitted)
+        session = Session(restored.config.config, restored.config.layer_paths, dataset)
+        session.threads = 1  # one sample is one thread's work
+        self._executor = session.evaluator("", split, loss=False)
+        put_weights(session, restored.checkpoint, path)
+        self._table = step_table(0, 1, 1)
+        self._classes = session.graph.output.output_shape[-1]
+
+    def encode(self, prompt: str) -> tuple[list[int], list[str]]:
+        """Return the ids of a prompt, and the parts of it that the model doesn't know.
+
+        Raises: UsageError without anything to begin with.
+        """
+        ids = self.tokenizer.encode([prompt])[0]
+        start = [] if self.tokenizer.start is None else [self.tokenizer.start]
+        if not ids and not start:
+            raise UsageError("there is nothing to begin with", "give a --prompt, such as --prompt 'ROMEO:'")
+        unknown = [text for text in dict.fromkeys(prompt) if self.tokenizer.encode([text])[0] == [UNKNOWN]]
+        return [*start, *ids], unknown if UNKNOWN in ids else []
+
+    def next_probabilities(self, ids: list[int]) -> Array:
+        """Return the probability of each token to come after these, the last of which the network sees. (classes,)"""
+        seen = ids[-self.length :]
+        place = self.length - len(seen) if self._pads_start else 0
+        self._ids[:] = PADDING
+        self._ids[0, place : place + len(seen)] = seen
+        run_all(self._executor, self._table)
+        found: Array = self._executor.data["out/predictions"].reshape(self.length, self._classes)
+        probabilities: Array = found[place + len(seen) - 1].copy()
+        for token in range(self.tokenizer.special):
+            if token != self.tokenizer.end:
+                probabilities[token] = 0
+        return probabilities
+
+    def generate(self, ids: list[int], tokens: int, sampling: Sampling, seed: int) -> Iterator[str]:
+        """Yield text that follows the ids, as it comes: at most so many tokens, none behind an end token."""
+        random = generator(seed, "generate")
+        ids = list(ids)
+        pending: list[int] = []
+        last = ids[-1:]
+        for _ in range(tokens):
+            probabilities = self.next_probabilities(ids)
+            if not probabilities.any():
+                break
+            token = sampling.draw(probabilities, random.random())
+            if token == self.tokenizer.end:
+                break
+            ids.append(token)
+            pending.append(token)
+            text = self._following(last, pending)
+            if not text.endswith(REPLACEMENT):
+                yield text
+                last, pending = pending[-1:], []
+        if pending:
+            yield self._following(last, pending)
+
+    def _following(self, last: list[int], ids: list[int]) -> str:
+        """Return the text of ids that follow another one, on which the blank between words depends."""
+        if self.tokenizer.level != "word":
+            return self.tokenizer.decode(ids)
+        return self.tokenizer.decode([*last, *ids])[len(self.tokenizer.decode(last)) :]
+
+
+def _tokenizer(run: RunDirectory, restored: Restored) -> tuple[Tokenizer, bool]:
+    """Return a language model's tokenizer, and whether it pads at the start. Raises: UsageError for another run."""
+    config, signature = restored.config.config.data, restored.signature
+    target = next(iter(config.targets.values()))
+    found = _transforms(config, restored.fitted, target.input) if target.input is not None else None
+    if target.shift != 1 or found is None or len(signature.inputs) != 1:
+        raise UsageError(
+            f"{run.path} is no language model: its target isn't the next token of its input",
+            f"dlrun predict {run.path} says what it predicts; a language model has target: {{input: text, shift: 1}}",
+        )
+    return found
+
+
+def _transforms(config: DataConfig, fitted: Mapping[str, Any], name: str) -> tuple[Tokenizer, bool] | None:
+    given = (config.inputs or {}).get(name)
+    transforms = (given.transforms if given is not None else None) or ()
+    pads_start = any(isinstance(transform, Pad) and transform.padding == "start" for transform in transforms)
+    for index, transform in enumerate(transforms):
+        if isinstance(transform, Tokenize):
+            prefix = f"inputs/{name}/{index}/"
+            learned = {key[len(prefix) :]: value for key, value in fitted.items() if key.startswith(prefix)}
+            return transform.tokenizer(learned), pads_start
+    return None
