@@ -54,6 +54,8 @@ transform_filter = Primitive(f"{_TRANSFORMS}:transform_filter", by_lanes=True)
 transform_output = Primitive(f"{_TRANSFORMS}:transform_output", by_lanes=True)
 BLOCK = 24
 """Tiles made at a time: a multiple of the register tile's rows on every machine. 12 to 48 are equally fast."""
+SOME = 16
+"""Filters transposed at a time."""
 LINE = 16
 """Entries that arrays in scratch memory are rounded up to: a cache line of float32."""
 
@@ -62,6 +64,12 @@ LINE = 16
 def skewed(size):
     """Return the distance between 16 arrays of a size: an odd number of cache lines, so that they share no sets."""
     return ((size + LINE - 1) // LINE // 2 * 2 + 1) * LINE
+
+
+@helper
+def filters_step(channels, filters):
+    """Return the distance between the 16 arrays of U, or of dU, which are in panels of columns."""
+    return skewed((filters + tile_columns - 1) // tile_columns * tile_columns * channels)
 
 
 @helper
@@ -85,19 +93,20 @@ def run_of_tiles(number, across, left):
 @helper
 def multiply(v, u, m, zeros, v_step, m_step, count, depth, columns):
     """m[k, t, n] = sum_c v[k, t, c] u[k, c, n] for t < count; u is in panels of columns."""
-    u_panel = depth * tile_columns
+    u_panel, u_step = depth * tile_columns, filters_step(depth, columns)
     for k in range(16):
+        panel = shift(u, k * u_step)
         for n in range(0, columns, tile_columns):
             t = 0
             while t < count:
                 ahead = rows_ahead(count - t)
                 tile(
-                    shift(v, k * v_step + t * depth), depth, 1, 0, u, tile_columns, 0, zeros, 0,
+                    shift(v, k * v_step + t * depth), depth, 1, 0, panel, tile_columns, 0, zeros, 0,
                     shift(m, k * m_step + t * columns + n), columns, depth, 1, ahead, min(tile_columns, columns - n),
                     real(NO_LIMIT),
                 )  # fmt: skip
                 t += ahead
-            u = shift(u, u_panel)
+            panel = shift(panel, u_panel)
 
 
 @helper
@@ -175,8 +184,7 @@ def winograd_pack(w: In, u: Out, geometry: InLong, thread: Thread, threads: Thre
     A panel's last columns may hold anything: the transform reads beyond the last filter.
     """
     channels, filters = geometry[CHANNELS], geometry[FILTERS]
-    panels = (filters + tile_columns - 1) // tile_columns
-    step = panels * channels * tile_columns
+    panels, step = (filters + tile_columns - 1) // tile_columns, filters_step(channels, filters)
     for c in range(first_of(channels, thread, threads), last_of(channels, thread, threads)):
         transform_filter(
             shift(w, c * filters), 3 * channels * filters, channels * filters, tile_columns,
@@ -188,22 +196,24 @@ def winograd_pack(w: In, u: Out, geometry: InLong, thread: Thread, threads: Thre
 def winograd_pack_reversed(w: In, u: Out, geometry: InLong, scratch: Scratch, thread: Thread, threads: Threads) -> None:
     """u[k, panel, filter, n] = (G g Gᵀ)[k] of the filters g = w[2 - ky, 2 - kx, channel, filter], n < tile_columns.
 
-    With them the input's gradient is a convolution of the output's. Partition: panels and filters.
+    With them the input's gradient is a convolution of the output's. Partition: panels and blocks of filters, which are
+    laid out in scratch memory first: (SOME, 9, tile_columns).
     """
     channels, filters = geometry[CHANNELS], geometry[FILTERS]
-    panels = (channels + tile_columns - 1) // tile_columns
-    step, tap_size = panels * filters * tile_columns, channels * filters
-    items = panels * filters
+    panels, blocks = (channels + tile_columns - 1) // tile_columns, (filters + SOME - 1) // SOME
+    step, size, items = filters_step(filters, channels), 9 * tile_columns, panels * blocks
     for item in range(first_of(items, thread, threads), last_of(items, thread, threads)):
-        c, n = item // filters * tile_columns, item % filters
-        columns = min(tile_columns, channels - c)
+        panel, first = item // blocks, item % blocks * SOME
+        c, count = panel * tile_columns, min(SOME, filters - first)
         for tap in range(9):
-            source, target = shift(w, (8 - tap) * tap_size + c * filters + n), shift(scratch, tap * tile_columns)
-            for j in range(columns):
-                target[j] = source[j * filters]
+            for j in range(min(tile_columns, channels - c)):
+                source = shift(w, ((8 - tap) * channels + c + j) * filters + first)
+                target = shift(scratch, tap * tile_columns + j)
+                for n in range(count):
+                    target[n * size] = source[n]
         transform_filter(
-            scratch, 3 * tile_columns, tile_columns, 0, shift(u, item * tile_columns), 4 * step, step, 0,
-            tile_columns, 1,
+            scratch, 3 * tile_columns, tile_columns, size,
+            shift(u, (panel * filters + first) * tile_columns), 4 * step, step, tile_columns, tile_columns, count,
         )  # fmt: skip
 
 

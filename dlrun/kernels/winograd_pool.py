@@ -40,6 +40,7 @@ from dlrun.kernels.lang import (
 from dlrun.kernels.pooling import route_to_four
 from dlrun.kernels.winograd import (
     BLOCK,
+    filters_step,
     multiply,
     patched_size,
     skewed,
@@ -49,7 +50,7 @@ from dlrun.kernels.winograd import (
     transform_run,
 )
 from dlrun.kernels.winograd_weights import BLOCK as WEIGHTS_BLOCK
-from dlrun.kernels.winograd_weights import add_products, store_weights, sums_step
+from dlrun.kernels.winograd_weights import add_products, store_weights
 from dlrun.plan import CHUNKS
 
 _TRANSFORMS = "dlrun.kernels.winograd_transforms"
@@ -126,7 +127,7 @@ def winograd_pool_backward_weights(
     height, width, channels, filters = geometry[HEIGHT], geometry[WIDTH], geometry[CHANNELS], geometry[FILTERS]
     down, across = pool[OUT_HEIGHT], pool[OUT_WIDTH]
     v_step, d_step = skewed(WEIGHTS_BLOCK * channels), skewed(WEIGHTS_BLOCK * filters)
-    u_step = sums_step(channels, filters)
+    u_step = filters_step(channels, filters)
     v = shift(scratch, patched_size(down, across, channels))
     d, du = shift(v, 16 * v_step), shift(v, 16 * (v_step + d_step))
     clear(scratch, patched_size(down, across, channels))

@@ -39,6 +39,7 @@ from dlrun.kernels.lang import (
 )
 from dlrun.kernels.products import rows_ahead
 from dlrun.kernels.winograd import (
+    filters_step,
     patched_size,
     run_of_tiles,
     skewed,
@@ -52,12 +53,6 @@ BLOCK = 48
 """Tiles made at a time: the sums are fetched and stored less often than with the forward pass's block."""
 transform_gradient = Primitive(f"{_TRANSFORMS}:transform_gradient", by_lanes=True)
 transform_weights = Primitive(f"{_TRANSFORMS}:transform_weights", by_lanes=True)
-
-
-@helper
-def sums_step(channels, filters):
-    """Return the distance between the 16 arrays of dU."""
-    return skewed((filters + tile_columns - 1) // tile_columns * tile_columns * channels)
 
 
 @helper
@@ -136,7 +131,7 @@ def winograd_backward_weights(
     height, width, channels, filters = geometry[HEIGHT], geometry[WIDTH], geometry[CHANNELS], geometry[FILTERS]
     out_height, out_width = geometry[OUT_HEIGHT], geometry[OUT_WIDTH]
     down, across = tiles_over(out_height), tiles_over(out_width)
-    v_step, d_step, u_step = skewed(BLOCK * channels), skewed(BLOCK * filters), sums_step(channels, filters)
+    v_step, d_step, u_step = skewed(BLOCK * channels), skewed(BLOCK * filters), filters_step(channels, filters)
     image, gradient_image = scratch, shift(scratch, patched_size(down, across, channels))
     v = shift(gradient_image, patched_size(down, across, filters))
     d, du = shift(v, 16 * v_step), shift(v, 16 * (v_step + d_step))

@@ -9,6 +9,7 @@ from dlrun.costs import Choice
 from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.kernels.winograd import (
     BLOCK,
+    SOME,
     patched_size,
     skewed,
     tiles_over,
@@ -90,17 +91,17 @@ def emit_weight_partials(
 
 def filters_of(emit: Emitter, geometry: Geometry, constants: Buffer) -> Buffer:
     """Return the transformed filters for the forward pass, and emit the call that makes them."""
-    u = emit.shared("transformed", 16 * geometry.channels * _whole_panels(geometry.filters))
+    u = emit.shared("transformed", filters_size(geometry.channels, geometry.filters))
     emit.call(winograd_pack, partition="split", w=emit.variable("kernel"), u=u, geometry=constants)
     return u
 
 
 def reversed_filters_of(emit: Emitter, geometry: Geometry, constants: Buffer) -> Buffer:
     """Return the transformed filters for the input's gradient, and emit the call that makes them."""
-    u = emit.shared("transformed_reversed", 16 * geometry.filters * _whole_panels(geometry.channels))
+    u = emit.shared("transformed_reversed", filters_size(geometry.filters, geometry.channels))
     emit.call(
         winograd_pack_reversed, partition="split", w=emit.variable("kernel"), u=u, geometry=constants,
-        scratch=ScratchSize(9 * MOST_COLUMNS),
+        scratch=ScratchSize(SOME * 9 * MOST_COLUMNS),
     )  # fmt: skip
     return u
 
@@ -119,9 +120,9 @@ def scratch_of(out: tuple[int, int], channels: int, filters: int) -> ScratchSize
 
 def weights_scratch_of(out: tuple[int, int], channels: int, filters: int) -> ScratchSize:
     """Return what a thread needs for the weights' gradient: an image of both kinds, V, D and dU."""
-    sizes = WEIGHTS_BLOCK * channels, WEIGHTS_BLOCK * filters, channels * _whole_panels(filters)
+    arrays = sum(16 * skewed.function(WEIGHTS_BLOCK * columns) for columns in (channels, filters))
     images = image_size(out, channels) + image_size(out, filters)
-    return ScratchSize(images + sum(16 * skewed.function(size) for size in sizes))
+    return ScratchSize(images + arrays + filters_size(channels, filters))
 
 
 def image_size(out: tuple[int, int], channels: int) -> int:
@@ -130,5 +131,7 @@ def image_size(out: tuple[int, int], channels: int) -> int:
     return size
 
 
-def _whole_panels(columns: int) -> int:
-    return -(-columns // MOST_COLUMNS) * MOST_COLUMNS
+def filters_size(channels: int, filters: int) -> int:
+    """Return the entries of U or dU, in panels of columns, on any machine."""
+    columns = -(-filters // MOST_COLUMNS) * MOST_COLUMNS
+    return 16 * int(skewed.function(columns * channels))

@@ -24,8 +24,8 @@ CASES = [
     ((2, 4, 3, 33), {"filters": 17}),
     ((1, 3, 60, 16), {"filters": 16, "padding": "same"}),
 ]
-FLOAT32_ERROR = 1.5
-"""How many times the direct kernels' error in float32 Winograd's may be; measured: 0.4 to 0.9."""
+FLOAT32_ERROR = 2.0
+"""How many times the direct kernels' error in float32 Winograd's may be, root mean square; measured: 0.6 to 1.4."""
 
 
 @pytest.fixture(autouse=True)
