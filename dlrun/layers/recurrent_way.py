@@ -205,17 +205,20 @@ class Way:
         dw, du = (emit.update(f"{self.prefix}{name}") for name in ("kernel", "recurrent_kernel"))
         if dw is None or du is None:
             return
+        db = (emit.update(f"{self.prefix}bias") if self.layer.use_bias else None) or dw
         common: dict[str, Any] = {
-            "partition": "split", "gates": self.gates, "one": emit.constant("one", (1.0,)), "dw": dw,
-            "db": (emit.update(f"{self.prefix}bias") if self.layer.use_bias else None) or dw,
+            "partition": "split", "gates": self.gates, "one": emit.constant("one", (1.0,)),
             "scratch": ScratchSize(SCRATCH + MOST_COLUMNS), "geometry": self.geometry, "rows": emit.rows,
         }  # fmt: skip
         if emit.table is not None:
             emit.call(
-                lookup_backward_weights, ids=emit.input, table=emit.table, sums=self.sums,
+                lookup_backward_weights, ids=emit.input, table=emit.table, sums=self.sums, dw=dw, db=db,
                 table_geometry=self.table_geometry, flops=self.flops(self.features, self.ids), **common,
             )  # fmt: skip
-        emit.call(recurrent_backward_weights, x=x, hidden=self.hidden, du=du, flops=self.step_flops(), **common)
+            dw, db = du, du if self.cell.bias_rows == 1 else db  # not touched again: no barrier for them
+        emit.call(
+            recurrent_backward_weights, x=x, hidden=self.hidden, dw=dw, du=du, db=db, flops=self.step_flops(), **common
+        )
 
 
 def emit_table_gradient(emit: Emitter, ways: list[Way], update: Update) -> None:
