@@ -40,7 +40,7 @@ def verify(plan: Plan) -> None:
 def _verify_places(plan: Plan) -> None:
     lives = lifetimes(plan)
     for region, end in plan.arena_bytes.items():
-        placed = sorted(plan.region(region), key=lambda b: b.offset)
+        placed = sorted((b for b in plan.region(region) if b.size), key=lambda b: b.offset)
         for index, buffer in enumerate(placed):
             stop = buffer.offset + buffer.bytes(plan.precision)
             if stop > end:
