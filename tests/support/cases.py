@@ -107,6 +107,21 @@ MORE = {
         {"type": "conv2d", "filters": 70, "kernel_size": 3, "padding": "same", "activation": "relu"},
         {"type": "max_pool2d", "pool_size": 2},
     ),
+    "convolution of few inputs and pool": Case(
+        (9, 12, 1),
+        (
+            {"type": "conv2d", "filters": 37, "kernel_size": 3, "activation": "relu"},
+            {"type": "max_pool2d", "pool_size": 2},
+        ),
+    ),
+    "convolutions by Winograd and pool": Case(
+        (9, 7, 17),
+        (
+            {"type": "conv2d", "filters": 19, "kernel_size": 3, "padding": "same", "activation": "relu"},
+            {"type": "conv2d", "filters": 33, "kernel_size": 3, "activation": "relu"},
+            {"type": "max_pool2d", "pool_size": 2},
+        ),
+    ),
     "strided groups": behind(
         "image",
         {"type": "conv2d", "filters": 8, "kernel_size": 3},
