@@ -15,7 +15,7 @@ from dlrun.kernels.convolution_pool import (
 )
 from dlrun.kernels.convolution_pool_inference import conv_pool_predict
 from dlrun.kernels.target import MOST_COLUMNS
-from dlrun.layers import convolution, winograd, winograd_pool
+from dlrun.layers import conv_pool_halves, convolution, winograd, winograd_pool
 from dlrun.layers.base import Layer, Shape
 from dlrun.layers.chunks import emit_combination
 from dlrun.layers.convolution import Convolution, bias_of, constants_of, packed_weights
@@ -72,6 +72,11 @@ class ConvPool(Layer):
             common = self._common(emit) | {"winner": self._winner(emit)}
             winograd_pool.emit_forward(emit, geometry, pool, way, bias, floor, common)
             return
+        short = conv_pool_halves.choice(geometry, pool) if conv_pool_halves.is_short(geometry) else None
+        if short is not None and emit.gradients:
+            common = self._common(emit) | {"winner": self._winner(emit)}
+            conv_pool_halves.emit_forward(emit, geometry, pool, short, bias, floor, common)
+            return
         weights, is_packed = packed_weights(emit, geometry)
         common = self._common(emit) | {
             "x": emit.input, "w": weights, "b": bias, "y": emit.output, "floor": floor, "is_packed": is_packed,
@@ -108,6 +113,8 @@ class ConvPool(Layer):
         bias_partials = emit.shared("bias_partials", CHUNKS * geometry.filters)
         if way is not None:
             winograd_pool.emit_weight_partials(emit, geometry, pool, way, partials, bias_partials, common)
+        elif (way := conv_pool_halves.choice(geometry, pool)) is not None:
+            conv_pool_halves.emit_weight_partials(emit, geometry, pool, way, partials, bias_partials, common)
         else:
             emit.call(
                 conv_pool_backward_weights, partition="chunks", x=emit.input, dy=emit.output_gradient,
