@@ -10,6 +10,7 @@ import typer
 from dlrun.cli import (
     catalog,
     check,
+    cross_validate,
     data,
     evaluate,
     generate,
@@ -35,7 +36,9 @@ app = typer.Typer(
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Failures of an output that was sent into a file on a full disk."""
 
-for module in (train, validate, plan, evaluate, predict, generate, resume, check, profile, schema):
+for module in (
+    train, validate, plan, cross_validate, evaluate, predict, generate, resume, check, profile, schema,
+):  # fmt: skip
     module.register(app)
 runs.register(app)
 data.register(app)

@@ -69,20 +69,54 @@ class SplitConfig(Spec):
     test: Share | None = None
     """The rows that only `dlrun evaluate` uses: a fraction of all rows, or a number of rows. When left out: the test
     split that comes with the source, or none."""
-    type: Literal["random", "stratified", "chronological", "given"] | None = None
+    type: Literal["random", "stratified", "chronological", "given", "folds"] | None = None
     """How rows are chosen. "stratified" keeps the classes' proportions, "chronological" takes the last ones, "given"
-    uses only what comes with the source. When left out: stratified for classes, random for numbers."""
+    uses only what comes with the source, "folds" tests on one of several equal parts, as `dlrun cross-validate` does
+    for each of them. When left out: stratified for classes, random for numbers."""
     sort_by: str | None = None
-    """The column that orders the rows of a chronological split; their order in the source when left out."""
+    """The column that orders the rows of a chronological split or forward folds; their order in the source when left
+    out."""
+    group: str | None = None
+    """A column, such as a patient's number: rows that have the same value in it are never divided."""
+    folds: int | None = Field(default=None, ge=2)
+    """The number of folds: of the training rows, where the source comes with test rows, which are then left out. Each
+    has the classes' proportions."""
+    fold: int | None = Field(default=None, ge=1)
+    """Which of the folds tests, from 1."""
+    forward: bool = False
+    """Whether a fold trains on the rows before it alone, as series need: the rows in their order make folds + 1 parts,
+    fold 1 trains on the first and tests on the second."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for name, share in (("validation", self.validation), ("test", self.test or 0.0)):
             if share >= 1.0 and share != int(share):
                 raise ValueError(f"{name} is a fraction below 1 or a whole number of rows, got {share:g}")
-        if self.sort_by is not None and self.type != "chronological":
+        if self.sort_by is not None and not self.is_chronological:
             raise ValueError("sort_by goes with type: chronological")
+        if self.group is not None and (self.is_chronological or self.type in ("stratified", "given")):
+            raise ValueError("group goes with a random split or folds that are not forward")
         return self
+
+    @model_validator(mode="after")
+    def _whole_fold(self) -> Self:
+        if self.type != "folds":
+            for name in ("folds", "fold", "forward"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} goes with type: folds")
+            return self
+        if self.folds is None or self.fold is None:
+            raise ValueError("type: folds needs folds, their number, and fold, which of them tests")
+        if self.fold > self.folds:
+            raise ValueError(f"there are {self.folds} folds, got fold {self.fold}")
+        if self.test is not None:
+            raise ValueError("the fold's rows are the test rows: leave test out")
+        return self
+
+    @property
+    def is_chronological(self) -> bool:
+        """Whether the rows' order decides."""
+        return self.type == "chronological" or self.forward
 
 
 def _one_or_several(value: Any, handler: Any) -> Any:

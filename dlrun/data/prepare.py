@@ -20,7 +20,7 @@ from dlrun.data.reading import read_source
 from dlrun.data.selection import Chosen, Selection, select
 from dlrun.data.signature import Feature, Kind, Signature
 from dlrun.data.sources.base import Column, Raw, Windows
-from dlrun.data.split import limited, make_splits
+from dlrun.data.split import Rows, limited, make_splits
 from dlrun.data.streams import Following, check_stream, chronological, cut_stream
 from dlrun.data.targets import inverse, plan_target
 from dlrun.data.transforms.rescale import Rescale
@@ -66,9 +66,12 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     splits = make_splits(
         config.split if windows is None else chronological(config.split),
         raw.description.rows,
-        _kept_rows(plans, raw),
-        _stratify_by(targets, raw),
-        _ranks(selection.sort_by, raw),
+        Rows(
+            _kept_rows(plans, raw),
+            _stratify_by(targets, raw),
+            _ranks(selection.sort_by, raw),
+            _groups(selection.group, raw),
+        ),
         seed,
     )
     if not len(splits["train"]):
@@ -295,11 +298,21 @@ def _stratify_by(targets: Mapping[str, Pipeline], raw: Raw) -> Array | None:
 
 def _ranks(column: str | None, raw: Raw) -> Array | None:
     """The order of the rows by a column of numbers or of text that sorts, such as ISO dates."""
+    return None if column is None else _whole(column, raw, "sort_by", "gives no order")
+
+
+def _groups(column: str | None, raw: Raw) -> Array | None:
+    """The groups that rows belong to, (rows,) int64: equal numbers for equal values of a column."""
     if column is None:
         return None
+    _, codes = np.unique(_whole(column, raw, "group", "gives no groups"), return_inverse=True)
+    return codes.astype(np.int64)
+
+
+def _whole(column: str, raw: Raw, field: str, lack: str) -> Array:
+    """A column with a value in every row; raises ConfigError at the split's field."""
     array = raw.arrays[column]
     if array.ndim > 1 or _missing(raw, column).any():
         what = "has missing values" if array.ndim == 1 else "holds arrays"
-        problem = Problem(("data", "split", "sort_by"), f"column {column!r} {what} and gives no order")
-        raise ConfigError([problem])
+        raise ConfigError([Problem(("data", "split", field), f"column {column!r} {what} and {lack}")])
     return array

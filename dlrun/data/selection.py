@@ -32,12 +32,13 @@ class Selection:
     shared: Mapping[str, str]
     weights: str | None
     sort_by: str | None
+    group: str | None
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """Every column that is needed, once each."""
         names = [name for chosen in (*self.inputs.values(), *self.targets.values()) for name in chosen.columns]
-        names += [name for name in (self.weights, self.sort_by) if name is not None]
+        names += [name for name in (self.weights, self.sort_by, self.group) if name is not None]
         return tuple(dict.fromkeys(names))
 
 
@@ -49,7 +50,7 @@ def select(config: DataConfig, outline: Mapping[str, Column | None], default_tar
         if name not in outline:
             problems.append(_unknown_column(name, tuple(outline), path))
     used = {name for chosen in targets.values() for name in chosen.columns}
-    used |= {name for name in (config.sample_weights, config.split.sort_by) if name is not None}
+    used |= {name for name in (config.sample_weights, config.split.sort_by, config.split.group) if name is not None}
     if shared and default_target is not None:  # an autoencoder's input shall not hold the labels
         used.add(default_target)
     inputs = _inputs(config, outline, used, problems)
@@ -59,7 +60,7 @@ def select(config: DataConfig, outline: Mapping[str, Column | None], default_tar
             problems.append(Problem(path, f"there is no input {origin!r}", _nearest(origin, tuple(inputs), "inputs")))
     if problems:
         raise ConfigError(problems)
-    return Selection(inputs, targets, shared, config.sample_weights, config.split.sort_by)
+    return Selection(inputs, targets, shared, config.sample_weights, config.split.sort_by, config.split.group)
 
 
 def _targets(
@@ -98,8 +99,10 @@ def _named(config: DataConfig, targets: Mapping[str, Chosen]) -> list[tuple[str,
         ]
     if config.sample_weights is not None:
         named.append((config.sample_weights, ("data", "sample_weights")))
-    if config.split.sort_by is not None:
-        named.append((config.split.sort_by, ("data", "split", "sort_by")))
+    for field in ("sort_by", "group"):
+        column = getattr(config.split, field)
+        if column is not None:
+            named.append((column, ("data", "split", field)))
     return named
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from dlrun.data.config import SplitConfig
 from dlrun.data.dataset import Array
+from dlrun.data.folds import dealt_folds, drawn_groups, forward_fold, grouped_folds
 from dlrun.data.random import permutation
 from dlrun.data.strata import stratified
 from dlrun.errors import ConfigError, Problem
@@ -15,40 +17,86 @@ from dlrun.errors import ConfigError, Problem
 PLACE = ("data", "split")
 
 
-def make_splits(
-    config: SplitConfig,
-    given: Mapping[str, int],
-    keep: Array | None,
-    classes: Array | None,
-    order: Array | None,
-    seed: int,
-) -> dict[str, Array]:
+@dataclass(frozen=True)
+class Rows:
+    """What is known of the rows, each (all rows,) and indexed by row number, or None.
+
+    `keep` (bool) leaves rows out, `classes` are integers to stratify by, `order` ranks for a chronological split,
+    `groups` integers, of which equal ones stay together.
+    """
+
+    keep: Array | None = None
+    classes: Array | None = None
+    order: Array | None = None
+    groups: Array | None = None
+
+
+def make_splits(config: SplitConfig, given: Mapping[str, int], known: Rows, seed: int) -> dict[str, Array]:
     """The row numbers of each split that has rows, each (rows,) int64 and sorted; no row is in two.
 
-    `given` are the source's rows by split, in their order ("all" when it has none), `keep` (rows,) bool leaves rows
-    out, `classes` (rows,) are integers to stratify by, and `order` (rows,) are ranks for a chronological split.
-    Validation and test rows are drawn from streams of their own, so that neither share moves the other's rows.
+    `given` are the source's rows by split, in their order ("all" when it has none). Validation and test rows are drawn
+    from streams of their own, so that neither share moves the other's rows.
     Raises ConfigError where the config asks for a split that these rows can't give.
     """
-    _check(config, given, classes)
-    rows = _given_rows(given, keep)
+    _check(config, given, known.classes)
+    rows = _given_rows(given, known.keep)
+    if config.type == "folds":
+        return _fold(config, rows, known, seed)
     has_test = config.test is None and "test" in rows
     pool = rows.get("train", rows.get("all"))
     if pool is None or (config.test is not None and "all" not in rows):
         pool = np.sort(np.concatenate(list(rows.values())))
     splits: dict[str, Array] = {}
-    method = config.type if config.type not in (None, "given") else ("random" if classes is None else "stratified")
+    method = _method(config, known)
     if has_test:
         splits["test"] = rows["test"]
     elif config.test:
-        splits["test"] = _draw(pool, config.test, method, classes, order, seed, "test")
+        splits["test"] = _draw(pool, config.test, method, known, seed, "test")
         pool = np.setdiff1d(pool, splits["test"], assume_unique=True)
     if config.validation:
-        splits["validation"] = _draw(pool, config.validation, method, classes, order, seed, "validation")
+        splits["validation"] = _draw(pool, config.validation, method, known, seed, "validation")
         pool = np.setdiff1d(pool, splits["validation"], assume_unique=True)
     elif "validation" in rows and config.test is None:
         splits["validation"] = rows["validation"]
     return {"train": pool, **{name: splits[name] for name in ("validation", "test") if name in splits}}
+
+
+def _fold(config: SplitConfig, rows: Mapping[str, Array], known: Rows, seed: int) -> dict[str, Array]:
+    """A fold's rows test, the others train; validation rows that come with the source are rows like the others."""
+    assert config.folds is not None
+    assert config.fold is not None
+    parts = [index for name, index in rows.items() if name != "test"]
+    pool = np.sort(np.concatenate([np.zeros(0, np.int64), *parts]))
+    if len(pool) < config.folds + config.forward:
+        raise _problem("folds", f"{len(pool)} rows can't make {config.folds} folds")
+    if config.forward:
+        train, test = forward_fold(pool, config.folds, config.fold, known.order)
+    elif known.groups is not None:
+        count = len(np.unique(known.groups[pool]))
+        if count < config.folds:
+            raise _problem("folds", f"{count} groups of {config.group!r} can't make {config.folds} folds")
+        test = grouped_folds(pool, config.folds, known.groups, seed)[config.fold - 1]
+        train = np.setdiff1d(pool, test, assume_unique=True)
+    else:
+        test = dealt_folds(pool, config.folds, known.classes, seed)[config.fold - 1]
+        train = np.setdiff1d(pool, test, assume_unique=True)
+    splits = {"train": train, "test": test}
+    if config.validation:
+        validation = _draw(train, config.validation, _method(config, known), known, seed, "validation")
+        train = np.setdiff1d(train, validation, assume_unique=True)
+        splits = {"train": train, "validation": validation, "test": test}
+    return splits
+
+
+def _method(config: SplitConfig, known: Rows) -> str:
+    """How rows are drawn: "chronological", "grouped", "stratified" or "random"."""
+    if config.is_chronological:
+        return "chronological"
+    if known.groups is not None:
+        return "grouped"
+    if config.type in ("random", "stratified"):
+        return config.type
+    return "random" if known.classes is None else "stratified"
 
 
 def limited(train: Array, limit: int | None, seed: int) -> Array:
@@ -60,6 +108,8 @@ def limited(train: Array, limit: int | None, seed: int) -> Array:
 
 def _check(config: SplitConfig, given: Mapping[str, int], classes: Array | None) -> None:
     """Raises ConfigError where the config's split and the source's contradict each other."""
+    if config.type == "folds":
+        return
     divided = "all" not in given
     if config.type == "given" and not divided:
         raise _problem("type", "this source comes without splits", "use random, stratified or chronological")
@@ -90,9 +140,7 @@ def _given_rows(given: Mapping[str, int], keep: Array | None) -> dict[str, Array
     return {name: index for name, index in rows.items() if len(index)}
 
 
-def _draw(
-    pool: Array, share: float, method: str | None, classes: Array | None, order: Array | None, seed: int, name: str
-) -> Array:
+def _draw(pool: Array, share: float, method: str, known: Rows, seed: int, name: str) -> Array:
     """The rows of one split out of the pool, sorted."""
     count = int(share) if share >= 1.0 else int(share * len(pool) + 0.5)
     if not 0 < count < len(pool):
@@ -100,10 +148,15 @@ def _draw(
             name, f"{share:g} of {len(pool)} rows leaves {'no ' + name if not count else 'no training'} rows"
         )
     if method == "chronological":
-        ranked = pool if order is None else pool[np.argsort(order[pool], kind="stable")]
+        ranked = pool if known.order is None else pool[np.argsort(known.order[pool], kind="stable")]
         return np.sort(ranked[-count:])
-    if method == "stratified" and classes is not None:
-        return stratified(classes, pool, count, seed, f"split/{name}")
+    if method == "grouped" and known.groups is not None:
+        drawn = drawn_groups(pool, count, known.groups, seed, f"split/{name}")
+        if not 0 < len(drawn) < len(pool):
+            raise _problem(name, f"the groups are too large for {count} of {len(pool)} rows")
+        return drawn
+    if method == "stratified" and known.classes is not None:
+        return stratified(known.classes, pool, count, seed, f"split/{name}")
     return np.sort(pool[permutation(len(pool), seed, f"split/{name}")[:count]])
 
 

@@ -76,6 +76,9 @@ def cut_stream(plan: Pipeline, windows: Windows) -> Pipeline:
 
 def chronological(split: SplitConfig) -> SplitConfig:
     """The split of a stream: later text validates and tests, so that no window is in two. Raises ConfigError."""
+    if split.type == "folds" and not split.forward:
+        message = "a stream's folds follow each other: only what comes before one can train for it"
+        raise ConfigError([Problem(("data", "split", "type"), message, help="add `forward: true` (--forward)")])
     if split.type in ("random", "stratified") or split.sort_by is not None:
         raise ConfigError(
             [

@@ -59,7 +59,7 @@ class RunDirectory:
         if not path.is_dir():
             raise UsageError(f"{path} is no directory", "name a run's directory, its name, or 'latest'")
         if not is_run(path):
-            raise UsageError(f"{path} is no run: it has no run.json", "name a run's directory, its name, or 'latest'")
+            raise UsageError(f"{path} is no run: it has no run.json", _way_in(path))
         return cls(path)
 
     @property
@@ -156,7 +156,17 @@ def find_run(run: str, runs: Path = RUNS) -> RunDirectory:
         return RunDirectory(runs / run)
     if Path(run).exists():
         return RunDirectory.open(Path(run))
+    if (runs / run).is_dir():  # a fold of a cross-validation, say: titanic-cv-1/fold-2
+        return RunDirectory.open(runs / run)
     raise UsageError(f"there is no run {run!r}", _nearest(Path(run).name, runs))
+
+
+def _way_in(path: Path) -> str:
+    """What to name instead of a directory that is no run."""
+    inside = [run.name for run in list_directories(path)]
+    if not inside:
+        return "name a run's directory, its name, or 'latest'"
+    return f"it holds runs: name one of them, such as {path / inside[0]}"
 
 
 def _latest(runs: Path) -> RunDirectory:

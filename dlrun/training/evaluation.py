@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.config import DataConfig
+from dlrun.data.config import DataConfig, InputConfig
 from dlrun.data.dataset import Dataset, Split
 from dlrun.data.load import load
 from dlrun.data.signature import Feature
@@ -88,7 +88,8 @@ def _other_data(restored: Restored, file: Path) -> tuple[Dataset, Split]:
         raise UsageError(f"the source {source.type} of this run reads no file that another could replace")
     if not file.exists():
         raise UsageError(f"there is no file {file}")
-    changes = {"source": source.model_copy(update={"path": str(file)}), "split": {}, "limit": None}
+    inputs = {name: _of_the_same_columns(restored, name) for name in restored.signature.inputs}
+    changes = {"source": source.model_copy(update={"path": str(file)}), "split": {}, "limit": None, "inputs": inputs}
     data = DataConfig.model_validate({**dict(config.data), **changes, "augment": ()})
     try:
         dataset = load(data, config.seed, restored.fitted)
@@ -98,6 +99,13 @@ def _other_data(restored: Restored, file: Path) -> tuple[Dataset, Split]:
         raise UsageError(f"{file} gives other inputs than the run's data")
     rows = next(dataset.splits[name] for name in ("test", "train", "validation") if name in dataset.splits)
     return dataset, rows
+
+
+def _of_the_same_columns(restored: Restored, name: str) -> InputConfig:
+    """Return an input with its columns named: a column that only divided the rows is none of an input's here either."""
+    given = (restored.config.config.data.inputs or {}).get(name, InputConfig())
+    columns = tuple(str(column["name"]) for column in restored.fitted[f"inputs/{name}/columns"])
+    return given.model_copy(update={"columns": columns})
 
 
 def write_evaluation(run: RunDirectory, evaluation: Evaluation) -> None:

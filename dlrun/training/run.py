@@ -52,6 +52,12 @@ def settle(loaded: LoadedConfig, runs: Path) -> LoadedConfig:
 def create_run(loaded: LoadedConfig, command: Sequence[str], runs: Path) -> RunDirectory:
     """Make the run's directory, with its config and record. Raises: RunError."""
     run = RunDirectory.create(loaded.config.name, runs)
+    begin_run(run, loaded, command)
+    return run
+
+
+def begin_run(run: RunDirectory, loaded: LoadedConfig, command: Sequence[str]) -> None:
+    """Write a new run's config and record. Raises: RunError."""
     write_bytes(run.config, loaded.text)
     write_text(run.resolved_config, resolved_yaml(loaded.config))
     record = RunRecord(
@@ -59,7 +65,6 @@ def create_run(loaded: LoadedConfig, command: Sequence[str], runs: Path) -> RunD
         seed=loaded.config.seed, git=git_state(Path.cwd()),
     )  # fmt: skip
     write_record(run.record, record)
-    return run
 
 
 def train(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: Restored | None = None) -> Finished:

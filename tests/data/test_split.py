@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from dlrun.data.config import SplitConfig
 from dlrun.data.random import permutation
-from dlrun.data.split import limited, make_splits
+from dlrun.data.split import Rows, limited, make_splits
 from dlrun.data.strata import stratified
 from dlrun.errors import ConfigError
 
 shares = st.one_of(st.floats(0.05, 0.4), st.integers(1, 10).map(float))
 
 
-def split(rows: dict[str, int], seed: int = 0, keep=None, classes=None, order=None, **fields):
-    return make_splits(SplitConfig.model_validate(fields), rows, keep, classes, order, seed)
+def split(rows: dict[str, int], seed: int = 0, keep=None, classes=None, order=None, groups=None, **fields):
+    return make_splits(SplitConfig.model_validate(fields), rows, Rows(keep, classes, order, groups), seed)
 
 
 @settings(max_examples=80, deadline=None)
@@ -113,6 +113,83 @@ def test_limit_takes_the_first_rows_of_a_shuffle() -> None:
     assert few.tolist() != train[:10].tolist()
 
 
+def folds(rows: dict[str, int], count: int, **fields):
+    return [split(rows, type="folds", folds=count, fold=fold, **fields) for fold in range(1, count + 1)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=5), st.integers(2, 6), st.integers(0, 3))
+def test_stratified_folds_are_even_in_rows_and_classes(sizes: list[int], count: int, seed: int) -> None:
+    classes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    rows = len(classes)
+    if rows < count:
+        return
+    each = folds({"all": rows}, count, seed=seed, classes=classes)
+    tests = [splits["test"] for splits in each]
+    assert sorted(np.concatenate(tests)) == list(range(rows))
+    assert max(map(len, tests)) - min(map(len, tests)) <= 1
+    for label in range(len(sizes)):
+        counts = [np.count_nonzero(classes[index] == label) for index in tests]
+        assert max(counts) - min(counts) <= 1
+    for splits in each:
+        assert sorted(np.concatenate([splits["train"], splits["test"]])) == list(range(rows))
+
+
+def test_grouped_folds_divide_no_group() -> None:
+    groups = np.random.default_rng(0).integers(0, 30, 300)
+    each = folds({"all": 300}, 5, groups=groups, group="patient", validation=0.2)
+    assert sorted(np.concatenate([splits["test"] for splits in each])) == list(range(300))
+    for splits in each:
+        assert 45 <= len(splits["test"]) <= 75
+        assert 30 <= len(splits["validation"]) <= 65
+        found = [set(groups[index]) for index in splits.values()]
+        assert sum(map(len, found)) == len(set.union(*found)) == 30
+
+
+def test_a_random_split_divides_no_group() -> None:
+    groups = np.arange(200) // 4
+    splits = split({"all": 200}, groups=groups, group="patient", validation=0.2, test=0.25)
+    assert {name: len(index) for name, index in splits.items()} == {"train": 124, "validation": 28, "test": 48}
+    assert sum(len(set(groups[index])) for index in splits.values()) == 50
+
+
+def test_forward_folds_train_on_the_past_alone() -> None:
+    order = np.random.default_rng(0).permutation(23)
+    each = folds({"all": 23}, 4, order=order, forward=True, sort_by="time", validation=2)
+    times = [{name: np.sort(order[index]).tolist() for name, index in splits.items()} for splits in each]
+    assert times[0] == {"train": list(range(5)), "validation": [5, 6], "test": list(range(7, 11))}
+    assert times[3] == {"train": list(range(17)), "validation": [17, 18], "test": list(range(19, 23))}
+
+
+def test_folds_leave_a_sources_test_rows_alone() -> None:
+    each = folds({"train": 40, "validation": 10, "test": 20}, 5)
+    assert sorted(np.concatenate([splits["test"] for splits in each])) == list(range(50))
+    assert max(splits["train"].max() for splits in each) == 49
+
+
+def test_the_seed_moves_the_folds_and_a_fold_doesnt_move_the_others() -> None:
+    assert not np.array_equal(folds({"all": 60}, 3, seed=0)[0]["test"], folds({"all": 60}, 3, seed=1)[0]["test"])
+    one, other = folds({"all": 60}, 3), folds({"all": 60}, 3, validation=0.2)
+    assert all(np.array_equal(a["test"], b["test"]) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"type": "folds", "folds": 5}, "needs folds, their number, and fold"),
+        ({"type": "folds", "folds": 5, "fold": 6}, "there are 5 folds, got fold 6"),
+        ({"type": "folds", "folds": 5, "fold": 1, "test": 0.1}, "leave test out"),
+        ({"folds": 5}, "folds goes with type: folds"),
+        ({"type": "random", "forward": True}, "forward goes with type: folds"),
+        ({"type": "folds", "folds": 5, "fold": 1, "forward": True, "group": "a"}, "group goes with a random split"),
+        ({"type": "folds", "folds": 5, "fold": 1, "sort_by": "a"}, "sort_by goes with type: chronological"),
+    ],
+)
+def test_contradictions_of_folds(fields: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SplitConfig.model_validate(fields)
+
+
 @pytest.mark.parametrize(
     ("rows", "fields", "field", "message"),
     [
@@ -123,6 +200,7 @@ def test_limit_takes_the_first_rows_of_a_shuffle() -> None:
         ({"all": 10}, {"type": "stratified", "test": 0.2}, "type", "needs a target of classes"),
         ({"all": 10}, {"test": 0.01}, "test", "leaves no test rows"),
         ({"all": 10}, {"validation": 10}, "validation", "leaves no training rows"),
+        ({"all": 3}, {"type": "folds", "folds": 4, "fold": 1}, "folds", "3 rows can't make 4 folds"),
     ],
 )
 def test_impossible_splits(rows: dict[str, int], fields: dict, field: str, message: str) -> None:

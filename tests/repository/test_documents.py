@@ -12,7 +12,7 @@ from dlrun.config.source import Source
 from tests.repository.documents import DOCUMENTS, ROOT, blocks
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
-COMMAND = re.compile(r"`dlrun ([a-z]+)")
+COMMAND = re.compile(r"`dlrun ([a-z-]+)")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
