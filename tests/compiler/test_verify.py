@@ -87,3 +87,10 @@ def test_two_buffers_of_one_name_are_refused(plan):
     assert builder.buffer("sums", 3) is builder.buffer("sums", 3)
     with pytest.raises(ValueError, match="two buffers are to have the name 'sums'"):
         builder.buffer("sums", 3, dtype="float64")
+
+
+def test_a_buffer_of_no_bytes_is_in_nobodys_way(plan):
+    call = call_of(plan, "collect")
+    nothing = plan.buffers["nothing"] = Buffer("nothing", 0, "work", row_size=0)
+    nothing.offset = call.arguments["x"].offset
+    verify(plan)

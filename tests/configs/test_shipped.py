@@ -22,7 +22,8 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 NAMES = [path.stem for path in CONFIGS]
 WANTED = {
     "mnist_cnn", "mnist_mlp_sgd", "mnist_mlp_adam", "mnist_best", "fashion_cnn", "cifar_cnn", "linear_regression",
-    "housing", "iris", "digits", "autoencoder_mnist",
+    "housing", "iris", "digits", "autoencoder_mnist", "text_cnn", "text_lstm", "text_attention", "spam", "news",
+    "char_lstm", "char_gpt", "names",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from tests.data.making import data_config
 REAL = os.environ.get("DLRUN_DATASETS", "")
 """Read at import, before a fixture clears it."""
 CHARACTERS = {"type": "tokenize", "level": "character"}
+TEXT = ("data", "inputs", "text")
 NEXT = {"input": "text", "shift": 1}
 
 
@@ -172,7 +173,7 @@ def test_folders_for_classes_and_splits(own_place: Path) -> None:
     assert train.inputs["text"].tolist() == [[5, 0, 0, 0], [2, 3, 4, 0]], "a file is one example"
     assert test.inputs["text"].tolist() == [[4, 4, 0, 0]]
     write(own_place / "r/test/odd/1.txt", "x")
-    with pytest.raises(DataError, match="'odd'.*no training text"):
+    with pytest.raises(DataError, match=r"'odd'.*no training text"):
         load(text_data({"type": "text", "path": "r"}, ["tokenize", "pad"]), 0)
 
 
@@ -259,8 +260,8 @@ def test_what_a_stream_can_not_be(own_place: Path) -> None:
     (own_place / "s.txt").write_text("to be or not to be " * 40)
     for config, place in [
         (stream(8, split={"validation": 0.1, "type": "random"}), ("data", "split", "type")),
-        (stream(8, transforms=[{**CHARACTERS, "end_token": "<end>"}]), ("data", "inputs", "text", "transforms", 0, "end_token")),
-        (stream(8, transforms=[CHARACTERS, "pad"]), ("data", "inputs", "text")),
+        (stream(8, transforms=[{**CHARACTERS, "end_token": "<end>"}]), (*TEXT, "transforms", 0, "end_token")),
+        (stream(8, transforms=[CHARACTERS, "pad"]), TEXT),
         (stream(8, target={"column": "text"}), ("data", "target")),
     ]:  # fmt: skip
         with pytest.raises(ConfigError) as caught:
@@ -298,7 +299,8 @@ def test_new_texts_go_through_what_was_learned(own_place: Path) -> None:
     write(own_place / "new.txt", "blue unheard", "", "red")
     split = load_inputs(config, dataset.fitted, dataset.signature, [own_place / "new.txt"], ["green"])
     known = dataset.signature.inputs["text"].classes
-    assert split.inputs["text"].tolist() == [[known.index("blue"), 1, 0], [known.index("red"), 0, 0], [known.index("green"), 0, 0]]  # fmt: skip
+    blue, red, green = (known.index(word) for word in ("blue", "red", "green"))
+    assert split.inputs["text"].tolist() == [[blue, 1, 0], [red, 0, 0], [green, 0, 0]]
     with pytest.raises(DataError, match="nothing to predict"):
         load_inputs(config, dataset.fitted, dataset.signature, [], [])
 
