@@ -47,6 +47,8 @@ from dlrun.plan import CHUNKS
 
 largest_of_four = Primitive("dlrun.kernels.pool_tile:largest_of_four", by_lanes=True)
 """The convolution and its pool for some windows of a panel of tile_columns filters."""
+largest_alone = Primitive("dlrun.kernels.pool_tile:largest_alone", by_lanes=True)
+"""The same without the winners."""
 add_chosen = Primitive("dlrun.kernels.pool_tile:add_chosen", by_lanes=True)
 """The weights' gradient for `TAPS` taps and a vector of filters."""
 TAPS = 9
@@ -71,7 +73,7 @@ def pack_panels(w, b, panels, taps, filters):
 
 
 @helper
-def pool_panel(image, panel, y, winner, columns, line, floor, g, pool):
+def pool_panel(tile, has_winners, image, panel, y, winner, columns, line, floor, g, pool):
     """Compute a panel of filters of one sample; where some of its columns are no filters, by way of `line`."""
     step, pitch, width, height = g[CHANNELS], g[PADDED_WIDTH] * g[CHANNELS], pool[OUT_WIDTH], pool[OUT_HEIGHT]
     taps, filters, weights = g[KERNEL_WIDTH] * g[CHANNELS], g[FILTERS], shift(panel, tile_columns)
@@ -79,7 +81,7 @@ def pool_panel(image, panel, y, winner, columns, line, floor, g, pool):
     line_winner = pointer_to_uint8(address(shift(line, width * tile_columns)))
     for i in range(1 if is_whole else height):
         place = i * width * filters
-        largest_of_four(
+        tile(
             shift(image, 2 * i * pitch), step, pitch, weights, panel, shift(y, place) if is_whole else line,
             filters if is_whole else tile_columns, shift(winner, place) if is_whole else line_winner,
             taps, g[KERNEL_HEIGHT], width, height if is_whole else 1, floor,
@@ -88,19 +90,15 @@ def pool_panel(image, panel, y, winner, columns, line, floor, g, pool):
             for j in range(width):
                 for c in range(columns):
                     y[place + j * filters + c] = line[j * tile_columns + c]
-                    winner[place + j * filters + c] = line_winner[j * tile_columns + c]
+                    if has_winners:
+                        winner[place + j * filters + c] = line_winner[j * tile_columns + c]
 
 
-@kernel
-def conv_pool_forward_of_four(
-    x: In, w: In, b: In, y: Out, winner: OutBytes, floor: Number, geometry: InLong, pool: InLong, scratch: Scratch,
-    rows: Live, thread: Thread, threads: Threads,
-) -> None:  # fmt: skip
-    """y and winner as `conv_pool_forward`, with the same bits. Partition: samples."""
-    g = geometry
+@helper
+def pool_samples(tile, has_winners, x, w, b, y, winner, floor, g, pool, scratch, first, last):
+    """Compute the samples from `first` up to `last`."""
     taps, filters = g[KERNEL_HEIGHT] * g[KERNEL_WIDTH] * g[CHANNELS], g[FILTERS]
     x_size, y_size = g[HEIGHT] * g[WIDTH] * g[CHANNELS], out_size(pool)
-    first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     panels = shift(scratch, rounded(padding_size(g)))
     line = shift(panels, (filters + tile_columns - 1) // tile_columns * tile_columns * (1 + taps))
     if first < last:
@@ -111,9 +109,30 @@ def conv_pool_forward_of_four(
         for n in range(0, filters, tile_columns):
             out = r * y_size + n
             pool_panel(
-                image, shift(panels, n * (1 + taps)), shift(y, out), shift(winner, out),
+                tile, has_winners, image, shift(panels, n * (1 + taps)), shift(y, out), shift(winner, out),
                 min(tile_columns, filters - n), line, floor, g, pool,
             )  # fmt: skip
+
+
+@kernel
+def conv_pool_forward_of_four(
+    x: In, w: In, b: In, y: Out, winner: OutBytes, floor: Number, geometry: InLong, pool: InLong, scratch: Scratch,
+    rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """y and winner as `conv_pool_forward`, with the same bits. Partition: samples."""
+    first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
+    pool_samples(largest_of_four, True, x, w, b, y, winner, floor, geometry, pool, scratch, first, last)
+
+
+@kernel
+def conv_pool_predict_of_four(
+    x: In, w: In, b: In, y: Out, floor: Number, geometry: InLong, pool: InLong, scratch: Scratch, rows: Live,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """y as `conv_pool_forward`, with the same bits, in inference. Partition: samples."""
+    first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
+    nobody = pointer_to_uint8(address(scratch))
+    pool_samples(largest_alone, False, x, w, b, y, nobody, floor, geometry, pool, scratch, first, last)
 
 
 @helper

@@ -132,6 +132,8 @@ class _LargestOfFour(_Tile):
     reals = ("floor",)
     taps: tuple[int, int] | None = None
     """n_outer and n_k, where the loops over the taps are to be unrolled."""
+    has_winners = True
+    """Whether the winners are stored."""
 
     def build(self) -> None:
         """Emit the loops over windows."""
@@ -191,6 +193,8 @@ class _LargestOfFour(_Tile):
             value, which = self.largest(sums[v::VECTORS], floor)
             self.store(value, y, v * self.lanes)
             winners.append(which)
+        if not self.has_winners:
+            return
         count = VECTORS * self.lanes
         places = ir.Constant(ir.VectorType(I32, count), list(range(count)))
         both = self.builder.shuffle_vector(*winners, places)
@@ -232,6 +236,18 @@ class _LargestOfFour3x3(_LargestOfFour):
 
 class _LargestOfFour3x9(_LargestOfFour):
     taps = (3, 9)
+
+
+class _LargestAlone(_LargestOfFour):
+    has_winners = False
+
+
+class _LargestAlone3x3(_LargestOfFour3x3):
+    has_winners = False
+
+
+class _LargestAlone3x9(_LargestOfFour3x9):
+    has_winners = False
 
 
 class _AddChosen(_Tile):
@@ -342,9 +358,18 @@ def _caller(make: type[_Tile], target: Target) -> Any:
 @cache
 def largest_of_four(target: Target) -> Any:
     """Return the forward tile, with the arguments of `_LargestOfFour`."""
-    any_size, of_one, of_three = (
-        _caller(make, target) for make in (_LargestOfFour, _LargestOfFour3x3, _LargestOfFour3x9)
-    )
+    return _of_any_taps(target, _LargestOfFour, _LargestOfFour3x3, _LargestOfFour3x9)
+
+
+@cache
+def largest_alone(target: Target) -> Any:
+    """Return the forward tile of inference, which has no use for the winner that it is given."""
+    return _of_any_taps(target, _LargestAlone, _LargestAlone3x3, _LargestAlone3x9)
+
+
+def _of_any_taps(target: Target, *tiles: type[_Tile]) -> Any:
+    """Return the function that picks the tile for its taps: any, 3 x 3 of one channel, 3 x 3 of three."""
+    any_size, of_one, of_three = (_caller(make, target) for make in tiles)
 
     @njit(_nrt=False, error_model="numpy")
     def call(  # type: ignore[no-untyped-def]

@@ -73,8 +73,8 @@ class ConvPool(Layer):
             winograd_pool.emit_forward(emit, geometry, pool, way, bias, floor, common)
             return
         short = conv_pool_halves.choice(geometry, pool) if conv_pool_halves.is_short(geometry) else None
-        if short is not None and emit.gradients:
-            common = self._common(emit) | {"winner": self._winner(emit)}
+        if short is not None:
+            common = self._common(emit) | ({"winner": self._winner(emit)} if emit.gradients else {})
             conv_pool_halves.emit_forward(emit, geometry, pool, short, bias, floor, common)
             return
         weights, is_packed = packed_weights(emit, geometry)

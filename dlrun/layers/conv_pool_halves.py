@@ -10,6 +10,7 @@ from dlrun.kernels.convolution_pool_halves import (
     TAPS,
     conv_pool_backward_weights_of_four,
     conv_pool_forward_of_four,
+    conv_pool_predict_of_four,
 )
 from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.layers.geometry import Geometry
@@ -42,12 +43,13 @@ def is_short(geometry: Geometry) -> bool:
 def emit_forward(
     emit: Emitter, geometry: Geometry, pool: Geometry, way: Choice, b: Buffer, floor: float, common: dict[str, Any]
 ) -> None:
-    """Emit the convolution with the pool. `common` has the constants of both, and the winners."""
+    """Emit the convolution with the pool. `common` has the constants of both, and in training the winners."""
     panels = _rounded(geometry.filters, MOST_COLUMNS) * (1 + geometry.taps * geometry.channels)
     line = 2 * pool.x.out * MOST_COLUMNS
     emit.call(
-        conv_pool_forward_of_four, partition=way, x=emit.input, w=emit.variable("kernel"), b=b, y=emit.output,
-        floor=floor, scratch=ScratchSize(_rounded(geometry.padded_size) + panels + line), **common,
+        conv_pool_forward_of_four if "winner" in common else conv_pool_predict_of_four, partition=way, x=emit.input,
+        w=emit.variable("kernel"), b=b, y=emit.output, floor=floor,
+        scratch=ScratchSize(_rounded(geometry.padded_size) + panels + line), **common,
     )  # fmt: skip
 
 

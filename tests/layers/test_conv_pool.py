@@ -68,7 +68,7 @@ def test_inference_gives_the_bits_of_the_layers_one_by_one(monkeypatch, layers, 
     pool = next(layer for layer in layers if isinstance(layer, MaxPool2D))
     halves = pool.geometry(layers[0].output_shape(shape[1:])).halves
     found = [call.kernel.name for call in inference.plan.calls]
-    assert ("conv_pool_predict" in found) == halves
+    assert any(name.startswith("conv_pool_predict") for name in found) == halves
     assert ("conv2d_1/winner" in inference.plan.buffers) != halves
     monkeypatch.setattr(compiler, "fuse_pool", lambda graph: None)
     apart = Network(layers, x, "float32", training=False, gradients=False)
