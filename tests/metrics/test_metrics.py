@@ -336,6 +336,7 @@ def test_perplexity_is_the_exponential_of_the_mean_surprise():
     even = np.full((4, 5, 4), 1 / 4)
     words = np.random.default_rng(0).integers(0, 4, (4, 5))
     assert measure(METRICS["perplexity"](), PLACES, (words, even, None), 3)["perplexity"] == pytest.approx(4)
+    assert measure(METRICS["bits_per_token"](), PLACES, (words, even, None), 3)["bits_per_token"] == pytest.approx(2)
     assert np.isfinite(measure(METRICS["perplexity"](), CLASSES, (truth, np.eye(4)[[1, 1]], None), 3)["perplexity"])
 
 
@@ -359,6 +360,7 @@ FITS = {
     "average_precision": [(CLASSES, 4), (TWO, 1), (TWO, 2), (TAGS, 3)],
     "confusion_matrix": [(CLASSES, 4), (TWO, 1), (TWO, 2)],
     "perplexity": [(CLASSES, 4), (TWO, 2)],
+    "bits_per_token": [(CLASSES, 4), (TWO, 2)],
     "mse": [(NUMBER, 1), (NUMBERS, 2)],
     "rmse": [(NUMBER, 1), (NUMBERS, 2)],
     "mae": [(NUMBER, 1), (NUMBERS, 2)],
