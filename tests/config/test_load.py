@@ -207,7 +207,7 @@ training:
         "c.yaml:4:23: error: unknown field 'pth' of csv",
         "  4 |   source: {type: csv, pth: a.csv}",
         "    |                       ^^^",
-        "  help: did you mean 'path'? one of: delimiter, encoding, header, missing, names, path",
+        "  help: did you mean 'path'? one of: delimiter, encoding, header, missing, names, path, quote",
         "c.yaml:5:23: error: data.split.validation must be at least 0, got -0.1",
         "  5 |   split: {validation: -0.1}",
         "    |                       ^^^^",
