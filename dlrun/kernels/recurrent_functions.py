@@ -14,14 +14,15 @@ from functools import cache
 from typing import Any
 
 from llvmlite import ir
-from numba import float32, njit, types
+from numba import float32, types
 from numba.extending import intrinsic
 
 from dlrun.kernels.intrinsics import _select
+from dlrun.kernels.pipeline import linked
 from dlrun.kernels.target import Target
 from dlrun.kernels.tile import tile_columns
 
-_compiled = njit(_nrt=False, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+_compiled = linked(fastmath={"contract", "nsz"}, forceinline=True)
 
 
 @_compiled

@@ -6,6 +6,7 @@ gradients only, and multiplies it with all inputs. The sum runs over samples, an
 processing, whatever the threads.
 """
 
+from dlrun.kernels.chunks import clear
 from dlrun.kernels.lang import (
     In,
     InLong,
@@ -42,6 +43,7 @@ from dlrun.kernels.recurrent import (
     UNITS,
     WIDTH,
     copy_columns,
+    copy_entries,
 )
 
 POSITIONS = 48
@@ -51,8 +53,9 @@ DEPTH = 128
 COLUMNS = 256
 """Columns of the weights' gradient made at a time, at most."""
 ROWS = 132
-"""Rows of the weights' gradient made at a time, a multiple of any tile's: their sums stay in L2."""
-SCRATCH = DEPTH * COLUMNS + ROWS * COLUMNS
+"""Rows of the weights' gradient made at a time, and one more: their sums stay in L2, and what they are made of, packed
+so far apart, lies in all sets of L1."""
+SCRATCH = DEPTH * (COLUMNS + ROWS) + ROWS * COLUMNS
 """Reals that the weights' gradient needs for each thread, besides a tile's edges."""
 
 
@@ -98,20 +101,34 @@ def pack_gates(gates, packed, first_row, samples, first_step, steps, columns, g)
 
 
 @helper
-def add_block(a, a_unit, a_step, a_row, count, skipped, packed, sums, samples, steps, columns):
-    """sums[i, n] += sum over samples and steps, but the first `skipped`, of a[row, step, i] * packed[row, step, n]."""
-    if steps > skipped:
-        for n in range(0, columns, tile_columns):
-            panel = shift(packed, n * samples * steps + skipped * tile_columns)
-            i = 0
-            while i < count:
-                out, ahead = shift(sums, i * columns + n), rows_ahead(count - i)
-                tile(
-                    shift(a, i * a_unit), a_unit, a_step, a_row, panel, tile_columns, steps * tile_columns,
-                    out, columns, out, columns, steps - skipped, samples,
-                    ahead, min(tile_columns, columns - n), real(NO_LIMIT),
-                )  # fmt: skip
-                i += ahead
+def pack_inputs(x, hidden, packed, x_count, h_count, first_row, samples, first_step, steps, g):
+    """Copy what the weights multiply to packed (samples * steps, ROWS): x, the state before the step, and a 1."""
+    time, features = g[TIME], g[FEATURES]
+    for r in range(first_row, first_row + samples):
+        for s in range(first_step, first_step + steps):
+            position = time - 1 - s if g[BACKWARDS] != 0 else s
+            out = shift(packed, ((r - first_row) * steps + s - first_step) * ROWS)
+            copy_entries(shift(x, (r * time + position) * features), out, x_count)
+            if s > 0:
+                before = shift(hidden, r * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP])
+                copy_entries(before, shift(out, x_count), h_count)
+            else:
+                clear(shift(out, x_count), h_count)
+            out[x_count + h_count] = real(1)
+
+
+@helper
+def add_block(inputs, gates, sums, count, columns, depth):
+    """sums[i, n] += sum_k inputs[k, i] gates[k, n], with the gates packed in panels."""
+    for n in range(0, columns, tile_columns):
+        i = 0
+        while i < count:
+            out, ahead = shift(sums, i * columns + n), rows_ahead(count - i)
+            tile(
+                shift(inputs, i), 1, ROWS, 0, shift(gates, n * depth), tile_columns, 0, out, columns, out, columns,
+                depth, 1, ahead, min(tile_columns, columns - n), real(NO_LIMIT),
+            )  # fmt: skip
+            i += ahead
 
 
 @helper
@@ -129,52 +146,43 @@ def hand_on(update, at, sums, count, first, columns, turn, outputs):
 
 @helper
 def multiply_columns(
-    x, hidden, one, gates, dw, du, db, bias_at, turn, outputs, x_count, h_count, b_count, first, columns, scratch, g,
-    rows,
+    x, hidden, gates, dw, du, db, bias_at, turn, outputs, x_count, h_count, b_count, first, columns, scratch, g, rows
 ):  # fmt: skip
     """Make columns of the gradients of the first rows of each: x_count of dw, h_count of du, b_count (0 or 1) of db."""
-    time, features = g[TIME], g[FEATURES]
-    packed, sums = scratch, shift(scratch, DEPTH * COLUMNS)
+    time, total = g[TIME], x_count + h_count + b_count
+    packed, inputs, sums = scratch, shift(scratch, DEPTH * COLUMNS), shift(scratch, DEPTH * (COLUMNS + ROWS))
     samples_at_once, steps_at_once = max(1, DEPTH // time), min(DEPTH, time)
-    x_step, x_first = features, 0
-    if g[BACKWARDS] != 0:
-        x_step, x_first = -features, (time - 1) * features
-    for block in range(0, x_count + h_count + b_count, ROWS):
+    for block in range(0, total, ROWS - 1):
+        end = min(block + ROWS - 1, total)
         x_from, h_from = min(block, x_count), min(max(block - x_count, 0), h_count)
-        x_rows = min(block + ROWS, x_count) - x_from
-        h_rows = min(max(block + ROWS - x_count, 0), h_count) - h_from
-        has_bias = b_count if block + ROWS >= x_count + h_count + b_count else 0
-        h_sums, b_sums = shift(sums, x_rows * columns), shift(sums, (x_rows + h_rows) * columns)
-        for i in range((x_rows + h_rows + has_bias) * columns):
-            sums[i] = real(0)
+        x_rows, h_rows = min(end, x_count) - x_from, min(max(end - x_count, 0), h_count) - h_from
+        b_rows = end - block - x_rows - h_rows
+        clear(sums, (end - block) * columns)
         for row in range(0, rows, samples_at_once):
             samples = min(samples_at_once, rows - row)
             for step in range(0, time, steps_at_once):
-                steps, skipped = min(steps_at_once, time - step), 1 if step == 0 else 0
+                steps = min(steps_at_once, time - step)
                 pack_gates(shift(gates, first), packed, row, samples, step, steps, columns, g)
-                x_here = shift(x, row * time * features + x_first + step * x_step + x_from)
-                h_here = shift(hidden, row * g[HIDDEN_ROW] + (step + skipped - 1) * g[HIDDEN_STEP] + h_from)
-                add_block(x_here, 1, x_step, time * features, x_rows, 0, packed, sums, samples, steps, columns)
-                add_block(
-                    h_here, 1, g[HIDDEN_STEP], g[HIDDEN_ROW], h_rows, skipped, packed, h_sums, samples, steps, columns
+                pack_inputs(
+                    shift(x, x_from), shift(hidden, h_from), inputs, x_rows, h_rows, row, samples, step, steps, g
                 )
-                add_block(one, 0, 0, 0, has_bias, 0, packed, b_sums, samples, steps, columns)
+                add_block(inputs, packed, sums, end - block, columns, samples * steps)
+        h_sums, b_sums = shift(sums, x_rows * columns), shift(sums, (x_rows + h_rows) * columns)
         hand_on(dw, x_from * outputs, sums, x_rows, first, columns, 0, outputs)
         hand_on(du, h_from * outputs, h_sums, h_rows, first, columns, turn, outputs)
-        hand_on(db, bias_at, b_sums, has_bias, first, columns, turn, outputs)
+        hand_on(db, bias_at, b_sums, b_rows, first, columns, turn, outputs)
 
 
 @kernel
 def recurrent_backward_weights(
-    x: In, hidden: In, gates: In, one: In, dw: Update, du: Update, db: Update, scratch: Scratch, geometry: InLong,
-    rows: Live, thread: Thread, threads: Threads,
+    x: In, hidden: In, gates: In, dw: Update, du: Update, db: Update, scratch: Scratch, geometry: InLong, rows: Live,
+    thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """dw = sum of x dgates, du = sum of h_before dgates, db = sum of dgates, over all samples and steps.
 
     With a lookup, dw and the inputs' part of db are made elsewhere (`recurrent_lookup`).
-
-    Shapes: x (rows, time, features), hidden (rows, steps, units), gates (rows, time, width), one (1): 1,
-    dw (features, inputs), du (units, recurrent), db (biases, inputs). Partition: panels of columns.
+    Shapes: x (rows, time, features), hidden (rows, steps, units), gates (rows, time, width), dw (features, inputs),
+    du (units, recurrent), db (biases, inputs). Partition: panels of columns.
     """
     g = geometry
     states = shift(hidden, g[HIDDEN_AT])
@@ -188,11 +196,11 @@ def recurrent_backward_weights(
     for first in range(begin, end, COLUMNS):
         columns = min(COLUMNS, end - first)
         multiply_columns(
-            x, states, one, inputs, dw, du, db, 0, 0, outputs, features, g[UNITS] if together else 0,
-            biases, first, columns, scratch, g, rows,
+            x, states, inputs, dw, du, db, 0, 0, outputs, features, g[UNITS] if together else 0, biases, first,
+            columns, scratch, g, rows,
         )  # fmt: skip
         if not together:
             multiply_columns(
-                x, states, one, gates, dw, du, db, outputs, g[TURN], outputs, 0, g[UNITS], g[BIASES] // 2,
-                first, columns, scratch, g, rows,
+                x, states, gates, dw, du, db, outputs, g[TURN], outputs, 0, g[UNITS], g[BIASES] // 2, first, columns,
+                scratch, g, rows,
             )  # fmt: skip

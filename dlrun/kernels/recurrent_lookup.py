@@ -83,12 +83,12 @@ def sum_by_id(ids, gates, sums, first, columns, g, rows):
 
 @kernel
 def lookup_backward_weights(
-    ids: In, table: In, gates: In, one: In, sums: Out, dw: Update, db: Update, scratch: Scratch, table_geometry: InLong,
+    ids: In, table: In, gates: In, sums: Out, dw: Update, db: Update, scratch: Scratch, table_geometry: InLong,
     geometry: InLong, rows: Live, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """sums = dgates summed by id, dw = tableᵀ sums, db = the sum of sums.
 
-    Shapes: ids (rows, time), table (vocabulary, features), gates (rows, time, width), one (1): 1, sums
+    Shapes: ids (rows, time), table (vocabulary, features), gates (rows, time, width), sums
     (vocabulary, inputs), dw (features, inputs), db (inputs). Partition: panels of columns.
     """
     outputs, inputs = geometry[INPUTS], shift(gates, geometry[INPUTS_AT])
@@ -99,7 +99,7 @@ def lookup_backward_weights(
         columns = min(COLUMNS, end - first)
         sum_by_id(ids, inputs, sums, first, columns, geometry, rows)
         multiply_columns(
-            table, one, one, sums, dw, dw, db, 0, 0, outputs, geometry[FEATURES], 0, min(geometry[BIASES], 1),
+            table, table, sums, dw, dw, db, 0, 0, outputs, geometry[FEATURES], 0, min(geometry[BIASES], 1),
             first, columns, scratch, table_geometry, 1,
         )  # fmt: skip
 

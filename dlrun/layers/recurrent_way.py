@@ -207,7 +207,7 @@ class Way:
             return
         db = (emit.update(f"{self.prefix}bias") if self.layer.use_bias else None) or dw
         common: dict[str, Any] = {
-            "partition": "split", "gates": self.gates, "one": emit.constant("one", (1.0,)),
+            "partition": "split", "gates": self.gates,
             "scratch": ScratchSize(SCRATCH + MOST_COLUMNS), "geometry": self.geometry, "rows": emit.rows,
         }  # fmt: skip
         if emit.table is not None:
