@@ -13,6 +13,7 @@ from dlrun.cli import (
     cross_validate,
     data,
     evaluate,
+    explain,
     generate,
     plan,
     predict,
@@ -37,7 +38,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Failures of an output that was sent into a file on a full disk."""
 
 for module in (
-    train, validate, plan, cross_validate, evaluate, predict, generate, resume, check, profile, schema,
+    train, validate, plan, cross_validate, evaluate, predict, explain, generate, resume, check, profile, schema,
 ):  # fmt: skip
     module.register(app)
 runs.register(app)

@@ -42,13 +42,13 @@ def draw_curves(path: Path, history: History, title: str = "", best_epoch: int |
     panels = _panels(history.columns)
     columns = 2 if len(panels) in (2, 4) else min(len(panels), 3)
     rows = -(-len(panels) // columns)
-    figure = _figure(4.6 * columns, 3.2 * rows + 0.4, title)
+    figure = new_figure(4.6 * columns, 3.2 * rows + 0.4, title)
     all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (name, lines) in zip(all_axes, panels.items(), strict=False):
         _draw_panel(axes, name, {label: history.series(column) for label, column in lines.items()}, best_epoch)
     for axes in all_axes[len(panels) :]:
         axes.set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_confusion_matrix(
@@ -64,12 +64,12 @@ def draw_confusion_matrix(
     sums = counts.sum(axis=1, keepdims=True)
     parts = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
     side = float(np.clip(1.8 + 0.45 * size, 4.0, 16.0))
-    figure = _figure(side + 1.2, side + (0.4 if title else 0.0), title)
+    figure = new_figure(side + 1.2, side + (0.4 if title else 0.0), title)
     axes = figure.subplots()
     image = axes.imshow(parts, cmap="Blues", vmin=0.0, vmax=1.0)
     figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, label="part of the true class")
     ticks = np.arange(0, size, -(-size // 50))
-    names = [_shortened(classes[int(tick)]) for tick in ticks]
+    names = [shortened(classes[int(tick)]) for tick in ticks]
     font = float(np.clip(180 / max(size, 1), 5, 9))
     turned = max(map(len, names), default=0) > 3
     axes.set_xticks(ticks, names, fontsize=font, rotation=45 if turned else 0, ha="right" if turned else "center")
@@ -84,7 +84,7 @@ def draw_confusion_matrix(
             if count:
                 colour = "white" if parts[row, column] > 0.55 else _INK
                 axes.text(column, row, f"{count:.4g}", ha="center", va="center", fontsize=font, color=colour)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def most_confident_mistakes(y_true: Array, y_pred: Array, count: int = 36) -> Array:
@@ -120,22 +120,22 @@ def draw_mistakes(
     columns = min(max(count, 1), 6)
     rows = max(-(-count // columns), 1)
     width, height = _CELL[0] * max(columns, 3), _CELL[1] * rows + (0.5 if title else 0.1)
-    figure = _figure(width, height, title)
+    figure = new_figure(width, height, title)
     figure.set_layout_engine(None)
     axes = figure.add_axes((0, 0, 1, 1))  # one for all images: with 36 of them this takes a third of the time
     axes.axis("off")
     if not count:
         axes.text(width / 2, height / 2, "no mistakes", ha="center", va="center", color=_INK)
     predicted, confidence = decisions(y_pred)
-    shown = _displayable(np.asarray(images))
+    shown = displayable(np.asarray(images))
     for index in range(count):
-        true, wrong = _shortened(classes[int(y_true[index])], 14), _shortened(classes[int(predicted[index])], 14)
+        true, wrong = shortened(classes[int(y_true[index])], 14), shortened(classes[int(predicted[index])], 14)
         left, bottom = _CELL[0] * (index % columns), _CELL[1] * (rows - 1 - index // columns)
         _draw_image(axes, shown[index], left + _CELL[0] / 2, bottom + _IMAGE / 2 + 0.05)
         text = f"is {true}\nsaid {wrong}, {confidence[index]:.0%}"
         axes.text(left + _CELL[0] / 2, bottom + _IMAGE + 0.09, text, ha="center", va="bottom", fontsize=8, color=_INK)
     axes.set(xlim=(0, width), ylim=(0, height))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_image(axes: Any, image: Array, x: float, y: float) -> None:
@@ -165,14 +165,14 @@ def _draw_panel(axes: Any, name: str, lines: dict[str, tuple[list[int], list[flo
         finite = np.where(np.isfinite(values), values, np.nan)
         colour = _COLOURS.get(label, _MORE_COLOURS[position % len(_MORE_COLOURS)])
         marker = "o" if len(epochs) <= 30 else ""
-        axes.plot(epochs, finite, color=colour, marker=marker, markersize=3.5, linewidth=1.6, label=_escaped(label))
+        axes.plot(epochs, finite, color=colour, marker=marker, markersize=3.5, linewidth=1.6, label=escaped(label))
         known = finite[~np.isnan(finite)]
         largest, smallest = max(largest, known.max(initial=0.0)), min(smallest, known.min(initial=np.inf))
     if 0 < smallest * 50 < largest < np.inf:
         axes.set_yscale("log")
     if best_epoch is not None:
         axes.axvline(best_epoch, color="#999999", linewidth=1.0, linestyle=(0, (4, 3)), zorder=0)
-    axes.set_title(_escaped(name), fontsize=11, color=_INK, loc="left")
+    axes.set_title(escaped(name), fontsize=11, color=_INK, loc="left")
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color=_GRID, linewidth=0.8)
@@ -182,7 +182,7 @@ def _draw_panel(axes: Any, name: str, lines: dict[str, tuple[list[int], list[flo
         axes.legend(frameon=False, fontsize=8)
 
 
-def _displayable(images: Array) -> Array:
+def displayable(images: Array) -> Array:
     """Images as floats from 0 to 1, grey ones without a channel axis."""
     shown = images.astype(np.float64) / (255.0 if images.dtype == np.uint8 else 1.0)
     if shown.ndim == 4 and shown.shape[-1] not in (3, 4):
@@ -193,7 +193,7 @@ def _displayable(images: Array) -> Array:
     return shown
 
 
-def _figure(width: float, height: float, title: str) -> Any:
+def new_figure(width: float, height: float, title: str) -> Any:
     """An empty figure of its own: pyplot's list of figures and its choice of a window system stay untouched."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -203,11 +203,12 @@ def _figure(width: float, height: float, title: str) -> Any:
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     if title:
-        figure.suptitle(_escaped(title), fontsize=12, color=_INK)
+        figure.suptitle(escaped(title), fontsize=12, color=_INK)
     return figure
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure as PNG, as a whole. Raises: RunError."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, warnings.catch_warnings():
@@ -215,10 +216,11 @@ def _save(figure: Any, path: Path) -> None:
         figure.savefig(temporary, format="png", dpi=140)
 
 
-def _shortened(name: str, length: int = 24) -> str:
-    return _escaped(name if len(name) <= length else name[: length - 1] + "…")
+def shortened(name: str, length: int = 24) -> str:
+    """A name that fits, escaped."""
+    return escaped(name if len(name) <= length else name[: length - 1] + "…")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """The text with dollar signs as they are: matplotlib would read formulas between them."""
     return text.replace("$", r"\$")

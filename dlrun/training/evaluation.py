@@ -58,7 +58,7 @@ def evaluate_run(run: RunDirectory, split: str, which: str | None, file: Path | 
     if file is not None:
         dataset, rows = _other_data(restored, file)
     else:
-        dataset = _own_data(restored)
+        dataset = own_data(restored)
         rows = Session(restored.config.config, restored.config.layer_paths, dataset).split(split)
     session = Session(restored.config.config, restored.config.layer_paths, dataset)
     session.evaluator(split, rows)
@@ -68,7 +68,8 @@ def evaluate_run(run: RunDirectory, split: str, which: str | None, file: Path | 
     return Evaluation(metrics, predictions, rows, dataset.signature.target, data, path.stem, dataset.notes)
 
 
-def _own_data(restored: Restored) -> Dataset:
+def own_data(restored: Restored) -> Dataset:
+    """Return the data a run was trained on. Raises: CheckpointError where they are others by now."""
     config = restored.config.config
     dataset = load(config.data, config.seed, restored.fitted)
     if dataset.fingerprint != restored.fingerprint:
