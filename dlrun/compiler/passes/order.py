@@ -8,16 +8,17 @@ order; so do the calls that change weights and the one that may refuse the step.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from dlrun.compiler.passes.barriers import by_samples
-from dlrun.plan import Call, Effect, Plan, effects
+from dlrun.plan import Buffer, Call, Effect, Plan, effects
 
 
 def order_calls(plan: Plan) -> None:
     """Put the plan's calls in an order with few barriers; run before `place`, which goes by lifetimes."""
     found = [list(effects(call)) for call in plan.calls]
-    before = [_dependences(plan.calls, found, index) for index in range(len(plan.calls))]
+    before = _dependences(plan.calls, found)
     waiting, ordered = list(range(len(plan.calls))), []
     since: set[int] = set()
     done: set[int] = set()
@@ -34,22 +35,24 @@ def order_calls(plan: Plan) -> None:
     plan.calls = [plan.calls[index] for index in ordered]
 
 
-def _dependences(calls: Sequence[Call], found: Sequence[Sequence[Effect]], index: int) -> set[int]:
-    """Return the earlier calls that must stay earlier."""
-    return {
-        earlier
-        for earlier in range(index)
-        if _guards(calls[earlier], found[index])
-        or _guards(calls[index], found[earlier])
-        or any(_conflict(a, b) for a in found[earlier] for b in found[index])
-    }
-
-
-def _guards(call: Call, others: Sequence[Effect]) -> bool:
-    """Return whether a call may end the step before these effects on what outlives it."""
-    return call.kernel.has_status and any(
-        effect.access != "read" and effect.buffer.region in ("weights", "optimizer") for effect in others
-    )
+def _dependences(calls: Sequence[Call], found: Sequence[Sequence[Effect]]) -> list[set[int]]:
+    """Return for each call the earlier ones that must stay earlier."""
+    users: dict[Buffer, list[tuple[int, Effect]]] = defaultdict(list)
+    refusing: list[int] = []
+    changing: list[int] = []
+    result = []
+    for index, mine in enumerate(found):
+        before = {earlier for b in mine for earlier, a in users[b.buffer] if _conflict(a, b)}
+        if any(effect.access != "read" and effect.buffer.region in ("weights", "optimizer") for effect in mine):
+            before.update(refusing)
+            changing.append(index)
+        if calls[index].kernel.has_status:
+            before.update(changing)
+            refusing.append(index)
+        for effect in mine:
+            users[effect.buffer].append((index, effect))
+        result.append(before - {index})
+    return result
 
 
 def _conflict(a: Effect, b: Effect) -> bool:
