@@ -22,6 +22,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from dlrun.kernels.target import Target
@@ -40,6 +41,8 @@ NOBODY = 255
 SOURCE = {"source": "real*", "source_row": "size", "source_place": "size", "source_next": "size"}
 """A patch's first entry, and how far it is to the next row, to the next place of a row, and to the next patch."""
 TARGET = {"target": "real*", "target_row": "size", "target_place": "size", "target_next": "size"}
+ROUNDING = {4: 2.0**-21, 8: 2.0**-50}
+"""Four units in the last place of one, by the bytes of a real."""
 RANGE = {"columns": "size", "count": "size"}
 """The vectorised entries of each place, and the patches."""
 
@@ -160,6 +163,13 @@ class _Transform:
         floor = self.splat(self.given.floor)
         return self.builder.select(self.builder.fcmp_ordered(">", floor, value), floor, value)
 
+    def absolute(self, patch: Patch) -> Patch:
+        """Return a patch without signs."""
+        kind = ir.FunctionType(self.vector, [self.vector])
+        name = f"llvm.fabs.v{self.lanes}f{8 * self.bytes}"
+        function = cgutils.get_or_insert_function(self.function.module, kind, name)
+        return [[self.builder.call(function, [x]) for x in row] for row in patch]
+
     def whole(self, number: int) -> Any:
         """Return a vector of small whole numbers."""
         return ir.Constant(ir.VectorType(I32, self.lanes), [number] * self.lanes)
@@ -212,6 +222,23 @@ def _transform_routed(this: _Transform) -> None:
     this.store_patch(this.sandwich(transposed(OUTPUT), [four[:2], four[2:]]), "target")
 
 
+def _store_weights(this: _Transform) -> None:
+    """Store Gᵀ M G, and zero for what is no larger than the rounding of its terms.
+
+    An optimizer such as Adam makes steps of one size of gradients of any size. A weight whose gradient is zero, since
+    its inputs and its outputs are never there together, would be moved by the rounding left over where terms cancel.
+    """
+    builder, terms, weights = this.builder, this.load_patch("source", 4), transposed(FILTER)
+    sizes = this.sandwich(tuple(tuple(map(abs, row)) for row in weights), this.absolute(terms))
+    rounding = this.splat(ir.Constant(this.scalar, ROUNDING[this.bytes]))
+    result = this.sandwich(weights, terms)
+    for values, bounds, magnitudes in zip(result, sizes, this.absolute(result), strict=True):
+        for i, (value, bound, magnitude) in enumerate(zip(values, bounds, magnitudes, strict=True)):
+            is_less = builder.fcmp_ordered("<", magnitude, builder.fmul(bound, rounding))
+            values[i] = builder.select(is_less, ir.Constant(this.vector, [0.0] * this.lanes), value)
+    this.store_patch(result, "target")
+
+
 def _primitive(target: Target, name: str, parameters: Mapping[str, str], body: Body) -> Any:
     """Return the function that kernels call, with `parameters` by their names and kinds."""
     real = types.float32 if target.precision == "float32" else types.float64
@@ -261,8 +288,8 @@ def transform_routed(target: Target) -> Any:
 
 @cache
 def transform_weights(target: Target) -> Any:
-    """Return transform_weights(*SOURCE, *TARGET, *RANGE): Gᵀ M G of sums (4, 4), to (3, 3)."""
-    return _primitive(target, "weights", SOURCE | TARGET | RANGE, _plain(transposed(FILTER)))
+    """Return transform_weights(*SOURCE, *TARGET, *RANGE): Gᵀ M G of sums (4, 4), to (3, 3); 0 where they cancel."""
+    return _primitive(target, "weights", SOURCE | TARGET | RANGE, _store_weights)
 
 
 @cache

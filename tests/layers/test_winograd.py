@@ -101,6 +101,16 @@ def parts(result):
     return {"y": result.outputs, "dx": result.input_gradients["x"], "dw": result.gradients["conv2d_1/kernel"]}
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_weight_whose_input_never_meets_its_output_has_no_gradient(precision):
+    x = np.zeros((5, 6, 6, 16))
+    x[:, 0, 0] = images((5, 16))
+    gradient = Network([layer(filters=16, padding="same")], x, precision).run().gradients["conv2d_1/kernel"]
+    assert not gradient[2].any()
+    assert not gradient[:, 2].any()
+    assert gradient[:2, :2].all()
+
+
 @pytest.mark.parametrize("rows", [1, 5, 11])
 def test_bits_do_not_depend_on_threads(rows):
     layers = [layer(filters=19, padding="same", activation="relu"), layer(filters=16)]
