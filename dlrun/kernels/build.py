@@ -38,9 +38,9 @@ def specialise(function: Callable[..., Any], target: Target) -> Any:
 
 @cache
 def _helper(helper: Helper, target: Target) -> Any:
-    from numba import njit
+    from dlrun.kernels.pipeline import linked
 
-    return njit(_nrt=False, error_model="numpy", fastmath=FASTMATH)(specialise(helper.function, target))
+    return linked(fastmath=FASTMATH)(specialise(helper.function, target))
 
 
 def _resolve(value: Any, target: Target) -> Any:
@@ -65,12 +65,13 @@ def entry_source(kernel: Kernel) -> str:
 
 def compile_kernel(kernel: Kernel, target: Target) -> tuple[str, bytes]:
     """Compile a kernel; return its symbol and its object code."""
-    from numba import njit
     from numba.core import types
     from numba.core.compiler import Flags, compile_extra
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.cpu_options import FastMathOptions
     from numba.core.registry import cpu_target
+
+    from dlrun.kernels.pipeline import LlvmPipeline, linked
 
     flags = Flags()
     flags.nrt = False
@@ -79,16 +80,15 @@ def compile_kernel(kernel: Kernel, target: Target) -> tuple[str, bytes]:
     flags.fastmath = FastMathOptions(FASTMATH)
     scope = {name: resolve_primitive(value, target) for name, value in _entry_primitives().items()}
     inner = specialise(kernel.function, target)
-    scope["inner"] = njit(_nrt=False, error_model="numpy", fastmath=FASTMATH)(inner)
+    scope["inner"] = linked(fastmath=FASTMATH)(inner)
     exec(entry_source(kernel), scope)
     with global_compiler_lock:
         typing, lowering = cpu_target.typing_context, cpu_target.target_context
         typing.refresh()
         lowering.refresh()
-        result = compile_extra(typing, lowering, scope[kernel.name], (types.int64,) * 4, types.int64, flags, {})
-        result.library.enable_object_caching()
-        result.library._ensure_finalized()
-    return result.fndesc.llvm_func_name, result.library._get_compiled_object()
+        entry, arguments = scope[kernel.name], (types.int64,) * 4
+        result = compile_extra(typing, lowering, entry, arguments, types.int64, flags, {}, pipeline_class=LlvmPipeline)
+        return result.fndesc.llvm_func_name, result.library.emit_object()
 
 
 def _entry_primitives() -> dict[str, Primitive]:

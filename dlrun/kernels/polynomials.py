@@ -12,14 +12,15 @@ import math
 from functools import cache
 from typing import Any
 
-from numba import float32, float64, int32, njit
+from numba import float32, float64, int32
 
 from dlrun.kernels.intrinsics import _from_bits, _select, _to_bits
+from dlrun.kernels.pipeline import linked
 from dlrun.kernels.target import Target
 
 ROUND = 12582912.0
 """1.5 * 2**23: adding and subtracting it rounds a small float32 to a whole number, which its low bits then hold."""
-_compiled = njit(_nrt=False, error_model="numpy", fastmath={"contract", "nsz"}, forceinline=True)
+_compiled = linked(fastmath={"contract", "nsz"}, forceinline=True)
 
 
 @_compiled

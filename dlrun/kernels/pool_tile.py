@@ -18,10 +18,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from dlrun.kernels.pipeline import linked
 from dlrun.kernels.target import Target, host_cpu
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -170,9 +171,11 @@ class _LargestOfFour(_Tile):
                 tap_number = builder.add(builder.mul(o, given.n_k if self.taps is None else I64(self.taps[1])), k)
                 weights = builder.gep(b, [builder.mul(tap_number, I64(VECTORS * self.lanes))])
                 columns = [self.load(weights, v * self.lanes) for v in range(VECTORS)]
-                inputs = [self.splat(builder.load(builder.gep(place, [k]))) for place in here]
-                pairs = [(x, column) for x in inputs for column in columns]
-                return [self.multiply_add(*pair, total) for pair, total in zip(pairs, sums, strict=True)]
+                new: list[Any] = []
+                for place in here:
+                    x = self.splat(builder.load(builder.gep(place, [k])))
+                    new += [self.multiply_add(x, column, sums[len(new) + v]) for v, column in enumerate(columns)]
+                return new
 
             return self.times(None if self.taps is None else self.taps[1], given.n_k, sums, tap)
 
@@ -277,8 +280,9 @@ class _AddChosen(_Tile):
                 is_nobody, chooser = self.chooser(builder.gep(winner, [place]))
                 zero = ir.Constant(self.vector, [0.0] * self.lanes)
                 gradient = builder.select(is_nobody, zero, self.load(builder.gep(dy, [place])))
-                inputs = [self.chosen(quad, chooser) for quad in self.quads(here)]
-                new = [self.multiply_add(x, gradient, total) for x, total in zip(inputs, values[:TAPS], strict=True)]
+                # One tap after the other: else LLVM has all inputs at once, and too few registers for them.
+                quads = zip(self.quads(here), values[:TAPS], strict=True)
+                new = [self.multiply_add(self.chosen(quad, chooser), gradient, total) for quad, total in quads]
                 return [*new, builder.fadd(values[TAPS], gradient)]
 
             return self.loop(given.width, values, window)
@@ -371,7 +375,7 @@ def _of_any_taps(target: Target, *tiles: type[_Tile]) -> Any:
     """Return the function that picks the tile for its taps: any, 3 x 3 of one channel, 3 x 3 of three."""
     any_size, of_one, of_three = (_caller(make, target) for make in tiles)
 
-    @njit(_nrt=False, error_model="numpy")
+    @linked()
     def call(  # type: ignore[no-untyped-def]
         a, a_step, a_pitch, b, bias, y, y_step, winner, n_k, n_outer, width, height, floor
     ):
@@ -390,7 +394,7 @@ def add_chosen(target: Target) -> Any:
     """Return the gradient's tile, with the arguments of `_AddChosen`, and 3 or 1 for how many rows its taps are in."""
     in_a_row, in_three_rows = (_caller(make, target) for make in (_AddChosen, _AddChosen3x3))
 
-    @njit(_nrt=False, error_model="numpy")
+    @linked()
     def call(  # type: ignore[no-untyped-def]
         quads, q_step, q_pitch, q_row, dy, winner, dy_step, width, height, sums, tap_rows
     ):

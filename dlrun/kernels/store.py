@@ -54,18 +54,24 @@ def load_kernels(
                 missing.append(kernel)
             else:
                 _loaded[kernel, target] = _link(*stored)
-    with compiling(missing, precision) as workers:
-        for kernel in workers.own:
-            if progress:
-                progress(kernel.name, workers.done(), len(missing))
+    if missing:
+        _load_missing(missing, target, progress or (lambda name, done, total: None))
+    return {kernel: _loaded[kernel, target] for kernel in wanted}
+
+
+def _load_missing(missing: list[Kernel], target: Target, progress: Callable[[str, int, int], None]) -> None:
+    """Compile kernels together with other processes, and load them."""
+    with compiling(missing, target.precision) as workers:
+        for kernel in workers.mine():
+            progress(kernel.name, workers.done(), len(missing))
             _loaded[kernel, target] = _link(*_compile(kernel, target))
-        for kernel in workers.others:
+        for kernel in missing:
+            if (kernel, target) in _loaded:
+                continue
             while (stored := _read(_path(kernel, target))) is None and workers.running():
-                if progress:
-                    progress(kernel.name, workers.done(), len(missing))
+                progress(kernel.name, workers.done(), len(missing))
                 workers.wait()
             _loaded[kernel, target] = _link(*(stored or _read(_path(kernel, target)) or _compile(kernel, target)))
-    return {kernel: _loaded[kernel, target] for kernel in wanted}
 
 
 def is_stored(kernel: Kernel, precision: Precision) -> bool:
@@ -135,6 +141,7 @@ def _write(path: Path, symbol: str, code: bytes) -> None:
         return
 
 
+@cache
 def kernel_key(kernel: Kernel, target: Target) -> str:
     """Return the hash of everything that decides a kernel's object code."""
     digest = hashlib.sha256(_environment_key(target).encode())
@@ -165,7 +172,7 @@ def names_in(code: types.CodeType) -> set[str]:
 @cache
 def _environment_key(target: Target) -> str:
     versions = [importlib.metadata.version(name) for name in ("numba", "llvmlite", "numpy")]
-    build = _source("dlrun.kernels.build") + _source("dlrun.kernels.lang")
+    build = b"".join(_source(f"dlrun.kernels.{name}") for name in ("build", "pipeline", "lang"))
     return repr((sys.version, versions, host_cpu(), target.of_any_width, hashlib.sha256(build).hexdigest()))
 
 

@@ -30,10 +30,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from dlrun.kernels.pipeline import linked
 from dlrun.kernels.target import Target
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
@@ -285,7 +286,7 @@ def _of_any_shape(target: Target, descends: bool) -> Any:
     full, half, short = (_tile(target, count, VECTORS, descends) for count in (rows_of_full, ROWS, SMALL_ROWS))
     narrow = _tile(target, rows_of_full, 1, descends)
 
-    @njit(_nrt=False, error_model="numpy")
+    @linked()
     def call(  # type: ignore[no-untyped-def]
         a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor
     ):

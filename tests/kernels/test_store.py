@@ -26,13 +26,20 @@ def empty(tmp_path, monkeypatch):
     return tmp_path / "kernels"
 
 
-def test_every_kernel_is_compiled_by_one_process(monkeypatch):
-    monkeypatch.setattr(compiling, "available_cores", lambda: 2)
-    shares = compiling._shares([*SMALL, nothing])
-    assert len(shares) == 2
-    assert all(shares)
-    assert sorted(k.name for share in shares for k in share) == sorted(k.name for k in [*SMALL, nothing])
-    assert nothing in shares[0], "what only this process can import, it compiles itself"
+def test_a_kernel_is_compiled_by_the_process_that_claims_it_first(empty, monkeypatch):
+    monkeypatch.setattr(compiling, "available_cores", lambda: 1)
+    with compiling.compiling([*SMALL, nothing], "float32") as workers:
+        mine = workers.mine()
+        assert next(mine) is nothing, "what only this process can import, it compiles itself"
+        assert compiling.claim(workers.claims, "dlrun.kernels.elementwise:copy")
+        assert {*mine} == {*SMALL} - {copy}
+        assert workers.done() == 0
+    assert not workers.claims.exists()
+
+
+def test_without_a_folder_for_claims_one_process_compiles_all(empty, monkeypatch):
+    monkeypatch.setattr(compiling, "_claims_folder", lambda: empty / "missing")
+    assert all(store.load_kernels([copy, collect], "float32").values())
 
 
 def test_several_processes_fill_an_empty_store(empty, monkeypatch):
