@@ -12,6 +12,7 @@ from dlrun.config.node import plain
 from dlrun.config.source import Source
 from dlrun.data.load import load
 from dlrun.errors import DataError, MissingExtra
+from dlrun.runs.checkpoint import load_checkpoint
 from dlrun.training.evaluation import evaluate_run
 from dlrun.training.events import Listener
 from dlrun.training.fit import compile_only
@@ -58,13 +59,14 @@ def test_it_is_valid_and_compiles(path):
 
 
 def test_linear_regression_agrees_with_least_squares(tmp_path):
-    trainer = train_to_end("linear_regression", tmp_path).trainer
-    rows = load(trainer.config.data, trainer.config.seed).splits["train"]
+    run = train_to_end("linear_regression", tmp_path).run
+    config = load_config(ROOT / "configs/linear_regression.yaml").config
+    rows = load(config.data, config.seed).splits["train"]
     x, y = np.asarray(rows.inputs["x"], np.float64), np.asarray(rows.targets["target"], np.float64).reshape(-1)
     slope, intercept = np.linalg.lstsq(np.column_stack([x, np.ones(len(x))]), y, rcond=None)[0]
-    variables = trainer.session.variables()
-    assert abs(variables["dense_1/kernel"].item() - slope) < 1e-3
-    assert abs(variables["dense_1/bias"].item() - intercept) < 1e-3
+    weights = load_checkpoint(run.last).tensors
+    assert abs(weights["model/dense_1/kernel"].item() - slope) < 1e-3
+    assert abs(weights["model/dense_1/bias"].item() - intercept) < 1e-3
 
 
 @pytest.mark.parametrize(("name", "accuracy"), [("iris", 0.9), ("digits", 0.97)])
