@@ -72,10 +72,10 @@ class ConvPool(Layer):
             common = self._common(emit) | {"winner": self._winner(emit)}
             winograd_pool.emit_forward(emit, geometry, pool, way, bias, floor, common)
             return
-        short = conv_pool_halves.choice(geometry, pool) if conv_pool_halves.is_short(geometry) else None
-        if short is not None:
+        way = conv_pool_halves.choice(geometry, pool) if conv_pool_halves.is_small(geometry) else None
+        if way is not None:
             common = self._common(emit) | ({"winner": self._winner(emit)} if emit.gradients else {})
-            conv_pool_halves.emit_forward(emit, geometry, pool, short, bias, floor, common)
+            conv_pool_halves.emit_forward(emit, geometry, pool, way, bias, floor, common)
             return
         weights, is_packed = packed_weights(emit, geometry)
         common = self._common(emit) | {

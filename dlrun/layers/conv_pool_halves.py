@@ -19,8 +19,9 @@ from dlrun.plan import Buffer, ScratchSize
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
 
-MOST_INPUTS = 32
-"""Up to so many inputs of an output the tile over windows beats the general one, whose sums are then too short."""
+MOST_INPUTS = 1024
+"""Up to so many inputs of an output the forward pass goes window by window: measured from 9, 1.7 times as fast as tiles
+along a row of outputs, to 800, 1.1 times. Beyond, each thread's own panels of weights would be large."""
 MOST_QUADS = 1 << 15
 """Up to so many entries of quads are made at a time: 128 KB in float32, which stay in the second-level cache."""
 MOST_LANES = MOST_COLUMNS // 2
@@ -35,8 +36,8 @@ def choice(geometry: Geometry, pool: Geometry) -> Choice | None:
     return Choice("samples", f"a window's four places at once, of {geometry.taps * geometry.channels} inputs each")
 
 
-def is_short(geometry: Geometry) -> bool:
-    """Return whether an output is the sum over few inputs."""
+def is_small(geometry: Geometry) -> bool:
+    """Return whether the forward pass may go that way."""
     return geometry.taps * geometry.channels <= MOST_INPUTS
 
 

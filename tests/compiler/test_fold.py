@@ -80,7 +80,7 @@ def test_the_same_bits_on_all_threads(name):
 def test_a_pool_is_fused_with_the_folded_convolution(monkeypatch):
     specs = [CASES["conv2d"][1], "batch_normalization", "relu", {"type": "max_pool2d", "pool_size": 2}, "flatten"]
     folded = network(specs, IMAGE)
-    assert [name for name in kernels(folded) if "pool" in name or "conv" in name] == ["conv_pool_predict"]
+    assert [name for name in kernels(folded) if "pool" in name or "conv" in name] == ["conv_pool_predict_of_four"]
     wanted = unfolded(monkeypatch, specs, IMAGE, "float64").run().outputs
     np.testing.assert_allclose(folded.run().outputs, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 

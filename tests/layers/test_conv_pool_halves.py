@@ -19,9 +19,8 @@ CASES = {
     "5x5": ((2, 11, 9, 1), Conv2D(filters=32, kernel_size=5, activation="relu")),
     "2x3, no ReLU, no bias": ((2, 7, 9, 3), Conv2D(filters=7, kernel_size=(2, 3), use_bias=False)),
     "a column": ((2, 8, 6, 3), Conv2D(filters=9, kernel_size=(3, 1), activation="relu")),
+    "many inputs": ((2, 8, 8, 13), Conv2D(filters=10, kernel_size=3, padding="same", activation="relu")),
 }
-LARGE = (2, 8, 8, 13), Conv2D(filters=10, kernel_size=3, padding="same", activation="relu")
-"""So many inputs that only the weights' gradient goes window by window."""
 
 
 def images(shape, seed=1):
@@ -71,8 +70,9 @@ def test_gradients_are_central_differences(case):
     check_gradients(Network(stack(layer), images(shape)), most=60)
 
 
-@pytest.mark.parametrize(("shape", "layer"), [*CASES.values(), LARGE], ids=[*CASES, "many inputs"])
-def test_agrees_with_the_layers_one_by_one(monkeypatch, shape, layer):
+@pytest.mark.parametrize("case", CASES)
+def test_agrees_with_the_layers_one_by_one(monkeypatch, case):
+    shape, layer = CASES[case]
     fused = Network(stack(layer), images(shape), "float32")
     assert WEIGHTS in kernels(fused)
     monkeypatch.setattr(compiler, "fuse_pool", lambda graph: None)
@@ -88,6 +88,14 @@ def test_bits_depend_neither_on_threads_nor_on_the_batch(case):
     shape, layer = CASES[case]
     same_bits_on_threads(stack(layer), images((11, *shape[1:])))
     batch_equals_samples(stack(layer), images(shape))
+
+
+def test_a_forward_pass_over_very_many_inputs_goes_along_rows(monkeypatch):
+    shape, layer = CASES["many inputs"]
+    monkeypatch.setattr("dlrun.layers.conv_pool_halves.MOST_INPUTS", 100)
+    found = kernels(Network(stack(layer), images(shape)))
+    assert FORWARD not in found
+    assert WEIGHTS in found
 
 
 @pytest.mark.parametrize("case", ["one channel", "three channels"])
