@@ -5,7 +5,7 @@ fields are at once its entry in the config language, its validation and its docu
 Schema, `dlrun layers` and the tests over all components are derived from the registries.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Pydantic would evaluate Spec's annotations' texts anew for each component.
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 
 import typer
@@ -62,6 +63,7 @@ def main() -> None:
     """Run the command line: 0 done, 1 failed, 2 wrong config or command line, 130 interrupted."""
     from dlrun.errors import DlrunError
 
+    gc.set_threshold(100_000, 20, 20)  # a start makes hundreds of thousands of objects, which all stay
     try:
         try:
             app()

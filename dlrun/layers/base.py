@@ -1,6 +1,6 @@
 """What every layer has in a config, and what the compiler asks of it."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Pydantic would evaluate these annotations' texts anew for each layer.
 
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -56,7 +56,7 @@ class Layer(Component):
     mask_rule: ClassVar[MaskRule] = "drop"
     """What mask the output has: only a layer that keeps the order of time can pass one on."""
 
-    def for_data(self, *features: Feature | None) -> Layer:
+    def for_data(self, *features: "Feature | None") -> "Layer":
         """Return the layer with what the data inputs it takes tell it; None stands for an input from another layer.
 
         Raises ShapeError where a field contradicts them.
@@ -71,7 +71,7 @@ class Layer(Component):
         """Return the arrays that belong to the layer: weights, and statistics that it keeps."""
         return ()
 
-    def parts(self, *inputs: Shape) -> tuple[Layer, ...]:
+    def parts(self, *inputs: Shape) -> "tuple[Layer, ...]":
         """Return the layers that a block stands for, each with a name; none for a layer that is one itself.
 
         A part's `inputs` name parts before it, or the block's own inputs by their names in `input_names`; left out,
@@ -80,7 +80,7 @@ class Layer(Component):
         """
         return ()
 
-    def followed_by(self) -> Layer | None:
+    def followed_by(self) -> "Layer | None":
         """Return the activation layer that the layer's `activation` field stands for, if any."""
         return None
 
@@ -92,11 +92,11 @@ class Layer(Component):
         """Return the floating-point operations of one sample's forward pass."""
         return prod(self.output_shape(*inputs))
 
-    def forward(self, emit: Emitter) -> None:
+    def forward(self, emit: "Emitter") -> None:
         """Emit the calls that compute the output."""
         raise TypeError(f"{type(self).__name__} has no forward pass")
 
-    def backward(self, emit: Emitter) -> None:
+    def backward(self, emit: "Emitter") -> None:
         """Emit the calls that compute the gradients of the inputs (where wanted) and of the variables."""
         raise TypeError(f"{type(self).__name__} has no backward pass")
 

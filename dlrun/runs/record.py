@@ -23,7 +23,7 @@ failed: by an error; interrupted: killed, found by its dead process."""
 
 class _Part(BaseModel):
     # A record of a newer dlrun may have more entries: they are kept when the record is written again.
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class DataState(_Part):
