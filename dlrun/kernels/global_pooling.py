@@ -1,6 +1,7 @@
 """Pooling over all places of a sample: x (rows, places, channels), y (rows, channels)."""
 
 from dlrun.kernels.chunks import clear
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
     InInt,
@@ -11,12 +12,34 @@ from dlrun.kernels.lang import (
     Thread,
     Threads,
     first_of,
+    helper,
     kernel,
     last_of,
     real,
+    select,
     shift,
 )
-from dlrun.kernels.pooling import larger
+from dlrun.kernels.pooling import exceeds, int32, larger
+
+TOGETHER = 4
+"""Places whose entries are compared before the largest so far is stored."""
+
+
+@helper
+def largest_of_four(x, first, y, winner, channels):
+    """Let the entries of four places, x (4, channels), take the place of those that they exceed."""
+    for c in range(channels):
+        p0, p1, p2, p3 = get(x, c), get(x, channels + c), get(x, 2 * channels + c), get(x, 3 * channels + c)
+        best, which = y[c], int32(winner[c])
+        better = exceeds(p0, best)
+        best, which = select(better, p0, best), select(better, int32(first), which)
+        better = exceeds(p1, best)
+        best, which = select(better, p1, best), select(better, int32(first + 1), which)
+        better = exceeds(p2, best)
+        best, which = select(better, p2, best), select(better, int32(first + 2), which)
+        better = exceeds(p3, best)
+        put(y, c, select(better, p3, best))
+        put(winner, c, select(better, int32(first + 3), which))
 
 
 @kernel
@@ -32,8 +55,13 @@ def global_max_forward(
         for c in range(channels):
             best[c] = image[c]
             which[c] = 0
-        for i in range(1, places):
+        i = 1
+        while i + TOGETHER <= places:
+            largest_of_four(shift(image, i * channels), i, best, which, channels)
+            i += TOGETHER
+        while i < places:
             larger(shift(image, i * channels), i, best, which, channels)
+            i += 1
 
 
 @kernel

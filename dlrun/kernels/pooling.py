@@ -19,6 +19,7 @@ from dlrun.kernels.convolution import (
     TOP,
     WIDTH,
 )
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
     InBytes,
@@ -72,12 +73,19 @@ def larger_of_four(upper, lower, y, winner, width, channels):
 
 
 @helper
+def exceeds(value, best):
+    """Return whether a number takes the place of the largest so far: NaN does. Without a branch, for vectors."""
+    return (value > best) | (value != value)
+
+
+@helper
 def larger(x, tap, y, winner, channels):
-    """Let a further tap's entries take the place of those that they exceed."""
+    """Let a further tap's entries take the place of those that they exceed. x overlaps neither y nor winner."""
     for c in range(channels):
-        better = x[c] > y[c] or x[c] != x[c]
-        y[c] = select(better, x[c], y[c])
-        winner[c] = select(better, int32(tap), int32(winner[c]))
+        value, best, which = get(x, c), y[c], int32(winner[c])
+        better = exceeds(value, best)
+        put(y, c, select(better, value, best))
+        put(winner, c, select(better, int32(tap), which))
 
 
 @helper
