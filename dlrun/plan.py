@@ -16,6 +16,9 @@ Phase = Literal["data", "forward", "loss", "backward", "update", "collect"]
 
 CHUNKS = 8
 """Chunks of samples whose partial sums are combined in order: part of every result's bits, whatever the threads."""
+STEP_OF_ROWS = "/step"
+"""What follows a data buffer's name in that of the buffer that says how many numbers its rows are apart, where they may
+be windows of one array and share its memory."""
 ITEM_BYTES = {"int32": 4, "int64": 8, "uint8": 1, "float32": 4, "float64": 8}
 
 

@@ -6,8 +6,15 @@ from math import prod
 
 from dlrun.compiler.emitter import Builder
 from dlrun.data.signature import Feature
-from dlrun.kernels.gather import gather_bytes, gather_doubles, gather_floats, gather_labels, gather_labels_as_reals
-from dlrun.plan import FIRST, ROWS, Buffer
+from dlrun.kernels.gather import (
+    gather_bytes,
+    gather_doubles,
+    gather_floats,
+    gather_labels,
+    gather_labels_as_reals,
+    gather_windows,
+)
+from dlrun.plan import FIRST, ROWS, STEP_OF_ROWS, Buffer
 
 GATHER = {"uint8": gather_bytes, "float32": gather_floats, "float64": gather_doubles, "int32": gather_labels_as_reals}
 
@@ -50,6 +57,13 @@ def emit_weights(builder: Builder, weighted: bool) -> Buffer:
 def _gather_reals(builder: Builder, feature: Feature, name: str) -> Buffer:
     data = builder.buffer(f"data/{name}", 0, "data", feature.stored_dtype)
     y = builder.rows_buffer(name, prod(feature.shape))
+    if feature.overlapping:
+        step = builder.buffer(f"data/{name}{STEP_OF_ROWS}", 0, "data", "int64")
+        size = prod(feature.shape)
+        builder.call(
+            gather_windows, data=data, step=step, order=order_buffer(builder), y=y, first=FIRST, rows=ROWS, size=size
+        )
+        return y
     channels = max(len(feature.scale), len(feature.offset))
     scale = feature.scale * (channels if len(feature.scale) == 1 else 1)
     offset = feature.offset * (channels if len(feature.offset) == 1 else 1)

@@ -65,6 +65,9 @@ class SplitConfig(Spec):
     """How the rows are divided into those for training, validation and testing."""
 
     validation: Share = 0.0
+    train: Share | None = None
+    """For type chronological: the rows that train, the first ones, a fraction or a number of all rows. Validation and
+    test rows follow them, as fractions or numbers of all rows too; what comes after these is not used."""
     """The rows that watch over training: a fraction below 1 of the training rows, or a number of rows."""
     test: Share | None = None
     """The rows that only `dlrun evaluate` uses: a fraction of all rows, or a number of rows. When left out: the test
@@ -74,8 +77,8 @@ class SplitConfig(Spec):
     uses only what comes with the source, "folds" tests on one of several equal parts, as `dlrun cross-validate` does
     for each of them. When left out: stratified for classes, random for numbers."""
     sort_by: str | None = None
-    """The column that orders the rows of a chronological split or forward folds; their order in the source when left
-    out."""
+    """The column that orders the rows of a chronological split, forward folds or a series; their order in the source
+    when left out."""
     group: str | None = None
     """A column, such as a patient's number: rows that have the same value in it are never divided."""
     folds: int | None = Field(default=None, ge=2)
@@ -89,7 +92,7 @@ class SplitConfig(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name, share in (("validation", self.validation), ("test", self.test or 0.0)):
+        for name, share in (("train", self.train or 0.0), ("validation", self.validation), ("test", self.test or 0.0)):
             if share >= 1.0 and share != int(share):
                 raise ValueError(f"{name} is a fraction below 1 or a whole number of rows, got {share:g}")
         if self.sort_by is not None and not self.is_chronological:
@@ -97,6 +100,8 @@ class SplitConfig(Spec):
         if self.group is not None and (self.is_chronological or self.type in ("stratified", "given")):
             raise ValueError("group goes with a random split or folds that are not forward")
         return self
+        if self.train is not None and (self.type != "chronological" or not self.train):
+            raise ValueError("train, more than 0 rows, goes with type: chronological")
 
     @model_validator(mode="after")
     def _whole_fold(self) -> Self:
@@ -120,6 +125,18 @@ class SplitConfig(Spec):
 
 
 def _one_or_several(value: Any, handler: Any) -> Any:
+class WindowConfig(Spec):
+    """Makes the rows of a table a series: a sample is a window of `length` rows, and what follows it is the target."""
+
+    length: int = Field(gt=0)
+    """The rows that the network sees at a time: an input of k columns has the shape (length, k)."""
+    horizon: int | None = Field(default=None, gt=0)
+    """The rows after a window that are to be predicted: a target column has the shape (horizon,), several columns
+    (horizon, columns). 1 when left out; none where the target is the window itself (`target: {input: ...}`)."""
+    stride: int = Field(default=1, gt=0)
+    """How many rows after a window the next one begins."""
+
+
     """A target, or several by name: a mapping of mappings. Keeps the errors' places free of the union's tags."""
     if value is None or isinstance(value, TargetConfig):
         return value
@@ -143,10 +160,13 @@ class DataConfig(Spec):
     source: Annotated[Source, ChosenBy(SOURCES)]
     """Where the rows come from."""
     inputs: dict[str, InputConfig] | None = Field(default=None, min_length=1)
-    """The network's inputs by name. When left out: one, "image" for images, "features" for columns of numbers."""
+    """The network's inputs by name. When left out: one, "image" for images, "features" for columns of numbers, "window"
+    for those of a series."""
     target: Annotated[TargetConfig | dict[str, TargetConfig] | None, WrapValidator(_one_or_several)] = None
     """What is to be predicted; several targets are a mapping from their names. When left out: the source's own."""
     split: SplitConfig = SplitConfig()
+    window: WindowConfig | None = None
+    """For a series: how its rows, in their order, become windows."""
     """How the rows are divided."""
     augment: tuple[Annotated[Augmentation, ChosenBy(AUGMENTATIONS)], ...] = ()
     """Random changes of the training images."""

@@ -17,6 +17,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Split:
     """The rows of one split: arrays (rows, *feature.shape) by name, C-contiguous, in memory or memory-mapped.
 
+    Those of a series are views of one array, float32: each row is C-contiguous, and shares its memory with the next.
     `weights` are sample weights (rows,) float32, or None. `index` holds each row's number in the source, so that a
     prediction can be traced back to its row (rows,) int64.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from dlrun.data.pipeline import FittedPipeline, chunks, gather
 from dlrun.data.predict import load_inputs
 from dlrun.data.prepare import Prepared, outline_signature, prepare
 from dlrun.data.reading import VERSION, unwritable
+from dlrun.data.series import Series, series_array, window_split
 from dlrun.data.signature import Signature
 from dlrun.data.sources.base import MemoryStore, Store
 from dlrun.data.split import limited
@@ -93,10 +95,11 @@ def _key(config: DataConfig, seed: int, fitted: Mapping[str, Any] | None) -> str
 
 def _built(prepared: Prepared, store: Store, only: Sequence[str] | None) -> Dataset:
     """Applies the transforms, chunk by chunk, into arrays of the store."""
-    splits = {}
-    for name, index in prepared.splits.items():
-        if only is None or name in only:
-            splits[name] = _split(prepared, name, index, store)
+    names = [name for name in prepared.splits if only is None or name in only]
+    if prepared.series is not None:
+        splits = _series_splits(prepared, prepared.series, names, store)
+    else:
+        splits = {name: _split(prepared, name, prepared.splits[name], store) for name in names}
     description = prepared.raw.description
     return Dataset(
         prepared.signature, splits, prepared.fingerprint, prepared.fitted, description.variant, description.notes
@@ -150,6 +153,29 @@ def _stream_split(prepared: Prepared, split: str, index: Array, store: Store) ->
     return Split({name: arrays[f"{split}/inputs/{name}"]}, targets, None, numbers)
 
 
+def _series_splits(prepared: Prepared, series: Series, names: Sequence[str], store: Store) -> dict[str, Split]:
+    """The windows of these splits, over arrays of the rows that any split's windows cover."""
+    origins = prepared.splits
+    begin = min(int(index[0]) for index in origins.values()) - series.before
+    rows = np.arange(begin, max(int(index[-1]) for index in origins.values()) + series.ahead)
+    inputs, targets = (
+        {
+            name: series_array(feature, prepared.raw.arrays, rows, store, f"series/{part}/{name}")
+            for name, feature in features.items()
+        }
+        for part, features in (("inputs", prepared.inputs), ("targets", prepared.targets))
+    )
+    splits = {}
+    for name in names:
+        index = store.array(f"{name}/index", origins[name].shape, "int64")
+        index[:] = origins[name]
+        weights = _weights(prepared, name, index, store)
+        splits[name] = window_split(
+            series, index, begin, inputs, targets, prepared.shared, list(prepared.signature.targets), weights
+        )
+    return splits
+
+
 def _transformed(feature: FittedPipeline, prepared: Prepared, index: Array, store: Store, label: str) -> Array:
     array = store.array(label, (len(index), *feature.shape), feature.dtype)
     for start, rows in chunks(feature.plan, index):
@@ -179,6 +205,7 @@ def _kept(prepared: Prepared, key: str) -> cache.Entry:
                 "signature": signature_to_json(dataset.signature),
                 "splits": list(dataset.splits),
                 "shared": dict(prepared.shared),
+                "series": None if prepared.series is None else asdict(prepared.series),
                 "fingerprint": dataset.fingerprint,
                 "fitted": fitted_to_json(dataset.fitted),
                 "variant": dataset.variant,
@@ -192,10 +219,9 @@ def _kept(prepared: Prepared, key: str) -> cache.Entry:
 def _restored(entry: cache.Entry, only: Sequence[str] | None) -> Dataset:
     content, arrays = entry.content, entry.arrays
     signature = signature_from_json(content["signature"])
-    splits = {}
-    for split in content["splits"]:
-        if only is not None and split not in only:
-            continue
+    names = [split for split in content["splits"] if only is None or split in only]
+    splits = {} if content["series"] is None else _restored_series(entry, signature, names)
+    for split in names if content["series"] is None else ():
         inputs = {name: arrays[f"{split}/inputs/{name}"] for name in signature.inputs}
         shared = content["shared"]
         targets = {
@@ -211,3 +237,19 @@ def _restored(entry: cache.Entry, only: Sequence[str] | None) -> Dataset:
         content["variant"],
         tuple(content["notes"]),
     )
+
+
+def _restored_series(entry: cache.Entry, signature: Signature, names: Sequence[str]) -> dict[str, Split]:
+    """The windows of a series in the cache: views of its memory-mapped arrays."""
+    content, arrays = entry.content, entry.arrays
+    series, shared = Series(**content["series"]), content["shared"]
+    begin = min(int(arrays[f"{split}/index"][0]) for split in content["splits"]) - series.before
+    inputs = {name: arrays[f"series/inputs/{name}"] for name in signature.inputs}
+    targets = {name: arrays[f"series/targets/{name}"] for name in signature.targets if name not in shared}
+    return {
+        split: window_split(
+            series, arrays[f"{split}/index"], begin, inputs, targets, shared, list(signature.targets),
+            arrays.get(f"{split}/weights"),
+        )
+        for split in names
+    }  # fmt: skip

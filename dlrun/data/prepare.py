@@ -13,11 +13,12 @@ import numpy as np
 from dlrun.data import cache
 from dlrun.data.codec import fitted_to_json
 from dlrun.data.collector import Collector
-from dlrun.data.config import DataConfig
+from dlrun.data.config import DataConfig, SplitConfig
 from dlrun.data.dataset import Array
 from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, fit, gather, raw_layout
 from dlrun.data.reading import read_source
 from dlrun.data.selection import Chosen, Selection, select
+from dlrun.data.series import Series, in_order, series_of, series_split, window_feature, window_origins
 from dlrun.data.signature import Feature, Kind, Signature
 from dlrun.data.sources.base import Column, Raw, Windows
 from dlrun.data.split import Rows, limited, make_splits
@@ -32,6 +33,7 @@ class Prepared:
     """Rows divided, transforms fitted; `splits` are row numbers, `shared` are targets that are inputs.
 
     `following` are targets of tokens of an input. Of a source with `windows` the rows are pieces, still to be cut.
+    Of a `series` the raw rows are in its order, and `splits` say where the targets of windows begin.
     """
 
     raw: Raw
@@ -45,6 +47,7 @@ class Prepared:
     fingerprint: str
     following: Mapping[str, Following] = field(default_factory=dict)
     windows: Windows | None = None
+    series: Series | None = None
     limit: int | None = None
     seed: int = 0
 
@@ -57,19 +60,23 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     """
     outline, default_target = config.source.outline()
     selection = select(config, outline, default_target)
+    series = series_of(config)
     raw, hashes = read_source(config, selection.wanted)
+    ranks = _ranks(selection.sort_by, raw)
+    if series is not None:
+        raw, ranks = in_order(raw, ranks), None
     columns = raw.description.columns
     windows = config.source.windows()
-    inputs, found = _plans(selection, columns, raw.arrays, known or {}, windows)
+    inputs, found = _plans(selection, columns, raw.arrays, known or {}, windows, series)
     targets = {name: plan for name, plan in found.items() if plan is not None}
     plans = (*inputs.values(), *targets.values())
     splits = make_splits(
-        config.split if windows is None else chronological(config.split),
+        _divided(config, windows, series),
         raw.description.rows,
         Rows(
             _kept_rows(plans, raw),
             _stratify_by(targets, raw),
-            _ranks(selection.sort_by, raw),
+            ranks,
             _groups(selection.group, raw),
         ),
         seed,
@@ -81,7 +88,9 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     fitted_targets = collect.each(targets, lambda _, plan: fit(plan, raw.arrays, splits["train"], known))
     collect.raise_problems()
     counts = {name: _class_counts(feature, raw, splits["train"]) for name, feature in fitted_targets.items()}
-    if windows is None:
+    if series is not None:
+        splits = window_origins(series, splits, config.limit)
+    elif windows is None:
         splits = {**splits, "train": limited(splits["train"], config.limit, seed)}
     shared, following = _shared_targets(config, selection.shared, fitted_inputs)
     if windows is not None:
@@ -91,7 +100,10 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
         {name: input_feature(feature) for name, feature in fitted_inputs.items()},
         _ordered_targets(config, selection.shared, fitted_inputs, fitted_targets, counts),
     )
-    whole = {} if windows is None else {"windows": [*astuple(windows), config.limit]}
+    whole: dict[str, Any] = {} if windows is None else {"windows": [*astuple(windows), config.limit]}
+    if series is not None:
+        signature = window_signature(signature, series)
+        whole["series"] = [*astuple(series), selection.sort_by]
     fingerprint = cache.digest(
         {
             "columns": {name: hashes[name] for name in selection.wanted},
@@ -103,7 +115,7 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     )
     return Prepared(
         raw, fitted_inputs, fitted_targets, shared, selection.weights, splits, fitted, signature, fingerprint,
-        following, windows, config.limit, seed,
+        following, windows, series, config.limit, seed,
     )  # fmt: skip
 
 
@@ -117,7 +129,8 @@ def outline_signature(config: DataConfig) -> Signature | None:
     if not config.source.described_without_reading:
         return None
     columns = {name: column for name, column in outline.items() if column is not None}
-    plans, targets = _plans(selection, columns, None, {}, None)
+    series = series_of(config)
+    plans, targets = _plans(selection, columns, None, {}, None, series)
     collect = Collector()
     outlined = collect.each(plans, lambda _, plan: _outlined(plan))
     outlined_targets = collect.each(targets, lambda _, plan: None if plan is None else _outlined(plan))
@@ -130,7 +143,23 @@ def outline_signature(config: DataConfig) -> Signature | None:
     unknown = {
         name: (1,) * len(feature.layout.values[0]) for name, feature in known_targets.items() if is_class(feature)
     }
-    return Signature(inputs, _ordered_targets(config, selection.shared, known, known_targets, unknown))
+    signature = Signature(inputs, _ordered_targets(config, selection.shared, known, known_targets, unknown))
+    return signature if series is None else window_signature(signature, series)
+
+
+def window_signature(signature: Signature, series: Series) -> Signature:
+    """The signature of a series' windows, from that of its rows."""
+    return Signature(
+        {name: window_feature(feature, series.length) for name, feature in signature.inputs.items()},
+        {name: window_feature(feature, series.ahead) for name, feature in signature.targets.items()},
+    )
+
+
+def _divided(config: DataConfig, windows: Windows | None, series: Series | None) -> SplitConfig:
+    """The split as it suits the kind of source."""
+    if series is not None:
+        return series_split(config.split)
+    return config.split if windows is None else chronological(config.split)
 
 
 def plan_input(name: str, chosen: Chosen, columns: Mapping[str, Column]) -> Pipeline:
@@ -237,12 +266,14 @@ def _plans(
     arrays: Mapping[str, Array] | None,
     known: Mapping[str, Any],
     windows: Windows | None,
+    series: Series | None,
 ) -> tuple[dict[str, Pipeline], dict[str, Pipeline | None]]:
     """The ways of the inputs and of the targets; None for a target of which only its rows could tell its kind."""
 
     def target(name: str, chosen: Chosen) -> Pipeline | None:
         described = tuple(columns[column] for column in chosen.columns)
-        return plan_target(name, chosen, described, arrays, known.get(f"targets/{name}/kind"))
+        kind = known.get(f"targets/{name}/kind") if series is None else "numbers"
+        return plan_target(name, chosen, described, arrays, kind)
 
     def way(name: str, chosen: Chosen) -> Pipeline:
         plan = plan_input(name, chosen, columns)

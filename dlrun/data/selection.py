@@ -49,7 +49,8 @@ def select(config: DataConfig, outline: Mapping[str, Column | None], default_tar
     for name, path in _named(config, targets):
         if name not in outline:
             problems.append(_unknown_column(name, tuple(outline), path))
-    used = {name for chosen in targets.values() for name in chosen.columns}
+    # A series' own past is what its future is predicted from: there a target's column is an input's too.
+    used = {name for chosen in targets.values() for name in chosen.columns if config.window is None}
     used |= {name for name in (config.sample_weights, config.split.sort_by, config.split.group) if name is not None}
     if shared and default_target is not None:  # an autoencoder's input shall not hold the labels
         used.add(default_target)
@@ -127,7 +128,10 @@ def _inputs(
 def _default_inputs(
     config: DataConfig, outline: Mapping[str, Column | None], used: set[str], problems: list[Problem]
 ) -> dict[str, Chosen]:
-    """One input for each column of arrays, under its own name, and one, "features", for all single numbers."""
+    """One input for each column of arrays, under its own name, and one, "features", for all single numbers.
+
+    Those of a series are called "window".
+    """
     path: Path = ("data", "source")
     inputs = {
         name: Chosen((name,), InputConfig(), path)
@@ -136,7 +140,7 @@ def _default_inputs(
     }
     rest = _rest(outline, used | set(inputs))
     if rest:
-        inputs["features"] = Chosen(rest, InputConfig(), path)
+        inputs["features" if config.window is None else "window"] = Chosen(rest, InputConfig(), path)
     if not inputs:
         problems.append(Problem(path, "no column is left for the network's input", help="the target uses all of them"))
     return inputs

@@ -26,7 +26,7 @@ class Feature:
     `class_counts` are the training rows of each class (targets of kind "labels").
     `inverse` turns predictions back to the data's units, real = prediction * inverse[0] + inverse[1] (targets only);
     each is one number, or one per entry of the last axis. With `inverse_exponential`, exp(real) - 1 comes after it.
-    `to_units` does both.
+    `to_units` does both. With `overlapping` the stored rows may be windows of one array that share its memory.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Feature:
     inverse: tuple[float | tuple[float, ...], float | tuple[float, ...]] = (1.0, 0.0)
     inverse_exponential: bool = False
     class_counts: tuple[int, ...] | None = None
+    overlapping: bool = False
 
     def to_units(self, predictions: Array) -> Array:
         """Predictions of a target of numbers, (rows, *shape), in the data's own units, float64."""

@@ -48,6 +48,8 @@ def make_splits(config: SplitConfig, given: Mapping[str, int], known: Rows, seed
         pool = np.sort(np.concatenate(list(rows.values())))
     splits: dict[str, Array] = {}
     method = _method(config, known)
+    if config.train is not None:
+        return _first_rows(config, config.train, pool, known.order)
     if has_test:
         splits["test"] = rows["test"]
     elif config.test:
@@ -59,6 +61,20 @@ def make_splits(config: SplitConfig, given: Mapping[str, int], known: Rows, seed
     elif "validation" in rows and config.test is None:
         splits["validation"] = rows["validation"]
     return {"train": pool, **{name: splits[name] for name in ("validation", "test") if name in splits}}
+
+
+def _first_rows(config: SplitConfig, train: float, pool: Array, order: Array | None) -> dict[str, Array]:
+    """Training rows first, then validation rows, then test rows; what is left is not used."""
+    ranked = pool if order is None else pool[np.argsort(order[pool], kind="stable")]
+    splits, end = {}, 0
+    for name, share in (("train", train), ("validation", config.validation), ("test", config.test)):
+        if share:
+            count = int(share) if share >= 1.0 else int(share * len(pool) + 0.5)
+            begin, end = end, end + count
+            if not count or end > len(pool):
+                raise _problem(name, f"rows {begin + 1:,} to {end:,} can't be {name} rows: there are {len(pool):,}")
+            splits[name] = np.sort(ranked[begin:end])
+    return splits
 
 
 def _fold(config: SplitConfig, rows: Mapping[str, Array], known: Rows, seed: int) -> dict[str, Array]:

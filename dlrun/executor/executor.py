@@ -15,7 +15,20 @@ from dlrun.executor.profile_loop import run_steps_timed
 from dlrun.executor.run_loop import ALONE, BARRIER, CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
 from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.kernels.store import load_kernels
-from dlrun.plan import LIVE_WORDS, Argument, Buffer, Call, LiveValue, Plan, Region, ScratchSize, Step, Update, effects
+from dlrun.plan import (
+    LIVE_WORDS,
+    STEP_OF_ROWS,
+    Argument,
+    Buffer,
+    Call,
+    LiveValue,
+    Plan,
+    Region,
+    ScratchSize,
+    Step,
+    Update,
+    effects,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 4)
@@ -68,6 +81,9 @@ class Executor:
         self._live = np.zeros(LIVE_WORDS + 8, np.int64)
         self._scalars = self.data.setdefault("scalars", np.zeros(SCALARS, np.float64))
         self._control = page_zeros(CONTROL_BYTES).view(np.int64)
+        for name in plan.buffers:
+            if name.endswith(STEP_OF_ROWS):
+                self.data[name] = np.array([_step_of_rows(self.data[name.removesuffix(STEP_OF_ROWS)])], np.int64)
         self._blocks: list[Array] = []
         self._fill_initial_values()
         self._place_scratch()
@@ -209,7 +225,9 @@ class Executor:
         """Return where a data buffer's array stands; an array of another dtype would be read as garbage."""
         array = self.data[buffer.name]
         expected = self.plan.precision if buffer.dtype == "real" else buffer.dtype
-        if array.dtype != expected or not array.flags.c_contiguous:
+        # Rows that have a step of their own, as windows do, may share their memory.
+        rows = array[:1] if f"{buffer.name}{STEP_OF_ROWS}" in self.plan.buffers else array
+        if array.dtype != expected or not rows.flags.c_contiguous:
             raise TypeError(f"{buffer.name} must be a C-contiguous array of {expected}, got {array.dtype}")
         return int(array.ctypes.data)
 
@@ -234,3 +252,8 @@ class Executor:
             return int(chain.ctypes.data)
         assert isinstance(value, int), value
         return value
+
+
+def _step_of_rows(array: Array) -> int:
+    """How many numbers an array's rows are apart."""
+    return int(array.strides[0] // array.itemsize)

@@ -28,7 +28,6 @@ from dlrun.kernels.lang import (
     shift,
 )
 
-
 prefetch = Primitive("dlrun.kernels.prefetch:prefetch")
 
 AHEAD = 4
@@ -89,6 +88,18 @@ def gather_doubles(
 ) -> None:  # fmt: skip
     """Gather rows of float64."""
     gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
+
+
+@kernel
+def gather_windows(
+    data: InFloat, step: InLong, order: InLong, y: Out, first: Live, rows: Live, size: Size, thread: Thread,
+    threads: Threads,
+) -> None:  # fmt: skip
+    """Gather windows of float32: row r stands `step[0]` numbers after row r - 1, and may share numbers with it."""
+    for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        x, out = shift(data, order[first + n] * step[0]), shift(y, n * size)
+        for i in range(size):
+            out[i] = real(x[i])
 
 
 @kernel

@@ -123,7 +123,7 @@ class Attributor:
         self.precision: str = config.precision
         self.embeddings = find_embeddings(layers, signature, embedded)
         features = {
-            name: replace(feature, stored_dtype=self.precision, scale=(1.0,), offset=(0.0,))
+            name: replace(feature, stored_dtype=self.precision, scale=(1.0,), offset=(0.0,), overlapping=False)
             for name, feature in signature.inputs.items()
         }
         for name, source in self.embeddings.items():

@@ -43,7 +43,7 @@ def fold_config(loaded: LoadedConfig, choice: Choice, fold: int) -> LoadedConfig
     """
     config = loaded.config
     split = config.data.split
-    in_order = split.is_chronological or config.data.source.windows() is not None
+    in_order = split.is_chronological or config.data.source.windows() is not None or config.data.window is not None
     forward = choice.forward or (in_order and choice.group is None)
     fields = {
         "type": "folds", "folds": choice.folds or split.folds or FOLDS, "fold": fold, "forward": forward,
