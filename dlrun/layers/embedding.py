@@ -14,7 +14,7 @@ from dlrun.kernels.embedding import embedding_backward, embedding_descend, embed
 from dlrun.layers.base import Layer, MaskRule, Shape, shape_text
 from dlrun.layers.variable import Variable
 from dlrun.plan import ScratchSize
-from dlrun.registry import ChosenBy
+from dlrun.registry import ChosenBy, Spec
 from dlrun.regularizers import REGULARIZERS, Regularizer
 
 if TYPE_CHECKING:
@@ -22,6 +22,26 @@ if TYPE_CHECKING:
 
 ENTRIES_OF_A_BLOCK = 1024
 """About so many entries of the table are handed to the optimizer at a time: they and its state stay in L1."""
+
+
+class PretrainedVectors(Spec):
+    """Vectors that were learned elsewhere, from which a table starts: GloVe, word2vec, fastText, or an array.
+
+    In a text file a line is a word and its numbers; word2vec's first line is passed over, and a name in .gz unpacked.
+    Words that the file lacks keep the initializer's values. The rows of an .npy, .npz or .safetensors file are those
+    of the ids.
+    """
+
+    bare_field: ClassVar[str | None] = "path"
+
+    path: str = Field(min_length=1)
+    """The file; a relative path starts at the working folder, or at a folder of DLRUN_DATASETS."""
+    tensor: str | None = None
+    """Which array of a file of several is taken."""
+    lowercase: bool = False
+    """Whether a word that the file lacks takes the vector of its small letters."""
+    sha256: str | None = None
+    """The file's hash, which a run writes down; another file is refused."""
 
 
 class Embedding(Layer):
@@ -42,6 +62,8 @@ class Embedding(Layer):
     """How the vectors start."""
     embeddings_regularizer: Annotated[Regularizer, ChosenBy(REGULARIZERS)] | None = None
     """A penalty on the vectors."""
+    weights: PretrainedVectors | None = None
+    """A file of vectors that they start from."""
 
     reads_output: ClassVar[bool] = False
     passes_gradient: ClassVar[bool] = False

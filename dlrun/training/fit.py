@@ -15,6 +15,7 @@ from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Problem, ShapeError
 from dlrun.plan import Plan
 from dlrun.training.monitors import check_monitors, expects_validation
+from dlrun.training.pretrained import check_vectors
 from dlrun.training.session import choose_threads, make_model
 
 
@@ -27,6 +28,7 @@ def validate(loaded: LoadedConfig) -> None:
     try:
         model = make_model(config, loaded.layer_paths, probe(config.data, config.seed))
         check_fit(config, model, expects_validation(config))
+        check_vectors(model.graph(), model.signature)
     except ConfigError as error:
         raise located(loaded, error) from error
 

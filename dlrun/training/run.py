@@ -21,6 +21,7 @@ from dlrun.training.checkpointing import Restored, put_training
 from dlrun.training.events import Listener, Listeners
 from dlrun.training.finetune import initialize, weights_file
 from dlrun.training.fit import check_fit, located
+from dlrun.training.pretrained import put_vectors, settle_vectors
 from dlrun.training.recording import Recorder
 from dlrun.training.session import Session
 from dlrun.training.signals import Stopper
@@ -38,10 +39,11 @@ class Finished:
 
 
 def settle(loaded: LoadedConfig, runs: Path) -> LoadedConfig:
-    """Return the config with the very file that `initialize_from` means: "latest" is another run tomorrow.
+    """Return the config with the very files that it means: "latest" is another run tomorrow, and a file may change.
 
-    Raises: UsageError, CheckpointError where there is none.
+    Raises: UsageError, CheckpointError, ConfigError where there is none.
     """
+    loaded = settle_vectors(loaded)
     source = loaded.config.initialize_from
     if source is None:
         return loaded
@@ -139,6 +141,8 @@ def _prepare(
         trainer = Trainer(session, recorder.save, listener)
         if validates:
             session.evaluator("validation")
+        if restored is None:
+            put_vectors(session)
     except ConfigError as error:
         raise located(loaded, error) from error
     recorder.compile_seconds = time.perf_counter() - began
