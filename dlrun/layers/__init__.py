@@ -13,6 +13,7 @@ from dlrun.layers.conv2d import Conv2D
 from dlrun.layers.conv2d_transpose import Conv2DTranspose
 from dlrun.layers.dense import Dense
 from dlrun.layers.depthwise_conv2d import DepthwiseConv2D
+from dlrun.layers.dot import Dot
 from dlrun.layers.dropout import Dropout
 from dlrun.layers.embedding import Embedding
 from dlrun.layers.flatten import Flatten
@@ -22,6 +23,7 @@ from dlrun.layers.global_average_pool2d import GlobalAveragePool2D
 from dlrun.layers.global_max_pool1d import GlobalMaxPool1D
 from dlrun.layers.global_max_pool2d import GlobalMaxPool2D
 from dlrun.layers.gru import GRU
+from dlrun.layers.l2_normalize import L2Normalize
 from dlrun.layers.layer_normalization import LayerNormalization
 from dlrun.layers.lstm import LSTM
 from dlrun.layers.max_pool1d import MaxPool1D
@@ -57,6 +59,7 @@ LAYERS: Registry[Layer] = Registry(
         Conv2DTranspose,
         Dense,
         DepthwiseConv2D,
+        Dot,
         Dropout,
         Embedding,
         Flatten,
@@ -66,6 +69,7 @@ LAYERS: Registry[Layer] = Registry(
         GlobalAveragePool2D,
         GlobalMaxPool1D,
         GlobalMaxPool2D,
+        L2Normalize,
         LSTM,
         LayerNormalization,
         MaxPool1D,
@@ -103,5 +107,6 @@ LAYERS: Registry[Layer] = Registry(
         "rms_norm": "rms_normalization",
         "spatial_dropout1d": "spatial_dropout",
         "spatial_dropout2d": "spatial_dropout",
+        "unit_normalization": "l2_normalize",
     },
 )

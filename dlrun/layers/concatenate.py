@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlrun.errors import ShapeError
 from dlrun.kernels.lang import In, InOut, Live, Out, Size, Thread, Threads, first_of, helper, kernel, last_of, shift
+from dlrun.layers.axes import place_of_axis
 from dlrun.layers.base import Layer, Shape, shape_text
 
 if TYPE_CHECKING:
@@ -23,18 +24,11 @@ class Concatenate(Layer):
     number_of_inputs: ClassVar[tuple[int, int | None]] = (2, None)
     reads_output: ClassVar[bool] = False
 
-    def _place(self, rank: int) -> int:
-        """Return the axis within a sample's shape."""
-        if self.axis == 0 or not -rank <= self.axis <= rank:
-            choices = f"1 to {rank}, or -1 to -{rank}" if rank > 1 else "1 or -1"
-            raise ShapeError(f"axis must be {choices}, got {self.axis}", "axis", "axis 0 is the batch, as in Keras")
-        return self.axis - 1 if self.axis > 0 else self.axis + rank
-
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the inputs' shape with the extents along the axis added up."""
         if any(len(shape) == 0 for shape in inputs):
             raise ShapeError("concatenate needs inputs with an axis, got single numbers")
-        place = self._place(len(inputs[0]))
+        place = place_of_axis(self.axis, len(inputs[0]))
         rests = {(*shape[:place], *shape[place + 1 :]) for shape in inputs if len(shape) == len(inputs[0])}
         if len(rests) != 1 or any(len(shape) != len(inputs[0]) for shape in inputs):
             shapes = ", ".join(map(shape_text, inputs))
@@ -43,7 +37,7 @@ class Concatenate(Layer):
 
     def _parts(self, emit: Emitter) -> list[dict[str, Any]]:
         """Return for each input how its runs of entries lie in the output."""
-        place = self._place(len(emit.output_shape))
+        place = place_of_axis(self.axis, len(emit.output_shape))
         runs, width = prod(emit.output_shape[:place]), prod(emit.output_shape[place:])
         parts, start = [], 0
         for shape in emit.input_shapes:

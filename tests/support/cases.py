@@ -70,6 +70,7 @@ SINGLE: dict[str, Case] = {
     "conv2d_transpose": alone("image", filters=4, kernel_size=3, strides=2),
     "dense": alone("features", units=70, activation="relu"),
     "depthwise_conv2d": alone("image", kernel_size=3),
+    "dot": merging(normalize=True),
     "dropout": alone("features", rate=0.4),
     "embedding": Case((11,), ({"input_dim": 20, "output_dim": 18},)),
     "flatten": alone("image"),
@@ -79,6 +80,7 @@ SINGLE: dict[str, Case] = {
     "global_max_pool1d": alone("sequence"),
     "global_max_pool2d": alone("image"),
     "gru": alone("ids", units=19, bidirectional=True),
+    "l2_normalize": alone("features"),
     "layer_normalization": alone("features"),
     "lstm": alone("ids", units=19, return_sequences=True, dropout=0.2),
     "max_pool1d": alone("sequence", pool_size=2),
@@ -131,6 +133,12 @@ MORE = {
         (2, 2, 171), ({"type": "conv2d", "filters": 171, "kernel_size": 3, "padding": "same"},)
     ),
     "large dense": Case((300,), ({"type": "dense", "units": 250, "activation": "relu"}, {"type": "dense", "units": 3})),
+    "scalar products of sequences": behind(
+        "sequence",
+        {"type": "dense", "units": 6, "name": "h"},
+        {"type": "dot", "inputs": ["h", "h"], "axes": [2, -1]},
+        {"type": "dense", "units": 37},
+    ),
     "normalised dense": behind("features", {"type": "batch_normalization"}, {"type": "dense", "units": 35}),
 }
 """Networks that make the compiler choose other kernels than those of CASES."""
