@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dlrun.compiler.augment_calls import augmentation_problems
-from dlrun.compiler.graph import Graph, build_graph
+from dlrun.compiler.graph import Graph, build_graph, node_names
+from dlrun.compiler.heads import Losses, heads_of
 from dlrun.compiler.lower import Goal, Lowering
+from dlrun.compiler.outputs import outputs_of, useless_layers
 from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.passes.fold import fold_normalizations
 from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
@@ -33,26 +35,40 @@ class Model:
     layers: Sequence[Layer]
     paths: Sequence[Path]
     signature: Signature
-    loss: Loss
+    loss: Losses
     augment: Sequence[Augmentation] = ()
+    outputs: Mapping[str, str] | None = None
+    """The layers that give the targets' predictions, by target."""
 
     def graph(self) -> Graph:
         """Return a new graph. Raises ConfigError with every shape problem at its place."""
         problems = [*augmentation_problems(self.augment, self.signature)]
+        outputs, found = outputs_of(self.loss, self.outputs, node_names(self.layers), self.signature)
+        problems += found
         try:
-            graph = build_graph(self.layers, self.paths, self.signature)
+            graph = build_graph(self.layers, self.paths, self.signature, None if found else outputs)
         except ConfigError as error:
             raise ConfigError([*problems, *error.problems]) from error
         if problems:
             raise ConfigError(problems)
-        if not self.signature.targets:
-            return graph
-        try:
-            self.loss.check(graph.output.output_shape, self.signature.target)
-        except ShapeError as error:
-            place = ("loss", error.field) if error.field else ("loss",)
-            raise ConfigError([Problem(place, error.message, error.help)]) from error
+        if self.signature.targets:
+            self._check_losses(graph)
         return graph
+
+    def _check_losses(self, graph: Graph) -> None:
+        """Raise ConfigError for each loss that doesn't fit its output or its target, at its place."""
+        problems = []
+        for head in heads_of(self.loss, self.signature):
+            try:
+                shape = graph.nodes[graph.outputs[head.target]].output_shape
+                head.loss.check(shape, self.signature.targets[head.target])
+            except ShapeError as error:
+                place = ("loss",) if isinstance(self.loss, Loss) else ("loss", head.target)
+                place = (*place, error.field) if error.field else place
+                problems.append(Problem(place, error.message, error.help))
+        problems += useless_layers(graph) if len(graph.outputs) > 1 else []
+        if problems:
+            raise ConfigError(problems)
 
 
 def compile_plan(

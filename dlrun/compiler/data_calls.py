@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from dlrun.compiler.emitter import Builder
+from dlrun.compiler.emitter import SAMPLE_WEIGHTS, Builder
 from dlrun.data.signature import Feature
 from dlrun.kernels.gather import (
     gather_bytes,
@@ -40,13 +40,17 @@ def emit_targets(builder: Builder, feature: Feature) -> Buffer:
     return y
 
 
-def emit_weights(builder: Builder, weighted: bool) -> Buffer:
-    """Emit the gathering of the sample weights; without any, all are one."""
+def emit_weights(builder: Builder, weighted: bool, factor: float = 1.0) -> Buffer:
+    """Emit the gathering of the sample weights, times a factor; without any, all are one. Emitted once for a factor."""
+    name = SAMPLE_WEIGHTS if factor == 1 else f"{SAMPLE_WEIGHTS}/{factor!r}"
+    if name in builder.plan.buffers:
+        return builder.plan.buffers[name]
     if not weighted:
-        return builder.constant("sample_weights", (1.0,) * builder.plan.batch)
+        return builder.constant(name, (factor,) * builder.plan.batch)
     data = builder.buffer("data/sample_weights", 0, "data", "float32")
-    weights = builder.rows_buffer("sample_weights", 1)
-    scale, offset = builder.constant("one", (1.0,)), builder.constant("zero", (0.0,))
+    weights = builder.rows_buffer(name, 1)
+    scale = builder.constant("one" if factor == 1 else f"{name}/scale", (factor,))
+    offset = builder.constant("zero", (0.0,))
     builder.call(
         gather_floats, data=data, order=order_buffer(builder), y=weights, scale=scale, offset=offset,
         channels=1, first=FIRST, rows=ROWS, size=1,

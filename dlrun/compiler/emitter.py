@@ -28,14 +28,18 @@ from dlrun.plan import (
 if TYPE_CHECKING:
     from dlrun.compiler.graph import Node
 
+SAMPLE_WEIGHTS = "sample_weights"
+"""The buffer that says how much each sample counts."""
+
 
 class Builder:
     """Collects a plan's buffers and calls."""
 
-    def __init__(self, plan: Plan, seed: int, gradients: bool = False) -> None:
+    def __init__(self, plan: Plan, seed: int, gradients: bool = False, counts_losses: bool = False) -> None:
         self.plan = plan
         self.seed = seed
         self.gradients = gradients
+        self.counts_losses = counts_losses
         self.node = ""
         self.phase: Phase = "data"
 
@@ -113,6 +117,11 @@ def mask_name(node: Node) -> str:
     return f"{node.name}/mask"
 
 
+def added_losses_name(node: Node) -> str:
+    """Return the name of the buffer with each sample's term that a node adds to the loss."""
+    return f"{node.name}/added_losses"
+
+
 def folded_name(node: Node, variable: str) -> str:
     """Return the name of the buffer with a variable that has taken in the batch normalisation behind the node."""
     return f"{node.name}/folded_{variable}"
@@ -154,6 +163,8 @@ class Emitter:
         self.random_key = builder.random_key
         self.gradients = builder.gradients
         """Whether a backward pass follows, for which something has to be saved."""
+        self.counts_losses = builder.counts_losses
+        """Whether the terms that layers add are part of what is computed: not where only predictions are."""
         self.batch, self.threads = builder.plan.batch, builder.plan.threads
 
     @property
@@ -174,6 +185,16 @@ class Emitter:
     def new_mask(self) -> Buffer:
         """The output's mask, (rows, time), for layers whose `mask_rule` is "make": written in the forward pass."""
         return self.builder.rows_buffer(mask_name(self.node), self.output_shape[0])
+
+    @property
+    def added_losses(self) -> Buffer:
+        """Each sample's term of the loss, (rows), for layers that add one: written in the forward pass."""
+        return self.builder.rows_buffer(added_losses_name(self.node), 1)
+
+    @property
+    def sample_weights(self) -> Buffer:
+        """How much each sample counts, (rows): there in the backward pass of layers that add to the loss."""
+        return self.builder.plan.buffers[SAMPLE_WEIGHTS]
 
     @property
     def floor(self) -> float:
@@ -226,25 +247,29 @@ class OutputEmitter:
     """What a loss emits into when only predictions are wanted.
 
     `output` (rows, *shape) holds logits where the loss has a link, else predictions. `predictions` (rows, *shape) gets
-    the output after the link. `size` counts the output's entries per sample.
+    the output after the link. `size` counts the output's entries per sample. `place` is what the names of the head's
+    buffers begin with, where there are several.
     """
 
     rows = ROWS
 
-    def __init__(self, builder: Builder, output: Buffer, shape: tuple[int, ...]) -> None:
-        self.builder, self.output, self.shape = builder, output, shape
+    def __init__(self, builder: Builder, output: Buffer, shape: tuple[int, ...], place: str = "") -> None:
+        self.builder, self.output, self.shape, self.place = builder, output, shape, place
         self.size = prod(shape)
         self.call = builder.call
-        self.constant = builder.constant
-        self.predictions = builder.rows_buffer("predictions", self.size)
+        self.predictions = builder.rows_buffer(f"{place}predictions", self.size)
+
+    def constant(self, name: str, values: tuple[float, ...], dtype: str = "real") -> Buffer:
+        """Return a buffer that holds these values throughout."""
+        return self.builder.constant(f"{self.place}{name}", values, dtype)
 
 
 class LossEmitter(OutputEmitter):
     """What a loss emits into: the network's output, the targets, and where results go.
 
     `losses` gets each sample's loss (rows), `gradient` that of the mean loss with respect to `output`, or is None.
-    `weights` are the sample weights (rows). `feature` says what the target is. `mask` is that of the output,
-    (rows, time), 1 at a real position and 0 at padding, or None where all are real.
+    `weights` are the sample weights (rows), times the loss's own. `feature` says what the target is. `mask` is that of
+    the output, (rows, time), 1 at a real position and 0 at padding, or None where all are real.
     """
 
     def __init__(
@@ -255,18 +280,19 @@ class LossEmitter(OutputEmitter):
         target: Buffer,
         feature: Feature,
         gradient: Buffer | None,
+        weights: Buffer,
         mask: Buffer | None = None,
+        place: str = "",
     ) -> None:
-        super().__init__(builder, output, shape)
+        super().__init__(builder, output, shape, place)
         self.mask = mask
-        self.target, self.feature, self.gradient = target, feature, gradient
-        self.losses = builder.rows_buffer("losses", 1)
-        self.weights = builder.plan.buffers["sample_weights"]
-        self.unused = builder.rows_buffer("unused_gradient", self.size) if gradient is None else None
+        self.target, self.feature, self.gradient, self.weights = target, feature, gradient, weights
+        self.losses = builder.rows_buffer(f"{place}losses", 1)
+        self.unused = builder.rows_buffer(f"{place}unused_gradient", self.size) if gradient is None else None
 
     def saved(self, name: str, row_size: int) -> Buffer:
         """Return a buffer per sample for what a later call of the loss reads."""
-        return self.builder.rows_buffer(f"loss/{name}", row_size)
+        return self.builder.rows_buffer(f"{self.place or 'loss/'}{name}", row_size)
 
     @property
     def gradient_out(self) -> Buffer:

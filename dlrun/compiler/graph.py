@@ -8,7 +8,7 @@ from math import prod
 
 from dlrun.config.problems import path_text
 from dlrun.data.signature import Signature
-from dlrun.errors import ConfigError, Path, Problem, ShapeError
+from dlrun.errors import ConfigError, Path, Problem, ShapeError, UsageError
 from dlrun.layers.base import Layer, Shape
 from dlrun.layers.names import layer_names
 from dlrun.layers.variable import Variable
@@ -46,15 +46,20 @@ class Node:
 
 @dataclass(eq=False)
 class Graph:
-    """Nodes in an order in which each follows its inputs; the last is the network's output."""
+    """Nodes in an order in which each follows its inputs. `outputs` names, by target, those that losses look at."""
 
     inputs: dict[str, Shape]
     nodes: dict[str, Node] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
 
     @property
     def output(self) -> Node:
-        """The last node."""
-        return list(self.nodes.values())[-1]
+        """The node of the only output. Raises UsageError where there are several."""
+        if len(self.outputs) > 1:
+            raise UsageError(
+                f"this network has several outputs ({', '.join(self.outputs)}), and only one can be used here"
+            )
+        return self.nodes[next(iter(self.outputs.values()))]
 
     def shape_of(self, name: str) -> Shape:
         """Return the shape of a data input or of a node's output."""
@@ -64,11 +69,18 @@ class Graph:
         """Return the nodes that take this output."""
         return [node for node in self.nodes.values() if name in node.inputs and not node.is_folded]
 
+    def readers(self, name: str) -> int:
+        """Return how many take this output: nodes, and losses."""
+        return len(self.consumers(name)) + sum(output == name for output in self.outputs.values())
 
-def build_graph(layers: Sequence[Layer], paths: Sequence[Path], signature: Signature) -> Graph:
+
+def build_graph(
+    layers: Sequence[Layer], paths: Sequence[Path], signature: Signature, outputs: Mapping[str, str] | None = None
+) -> Graph:
     """Return the graph of a model. Raises ConfigError with every layer's shape problem, each at its place.
 
-    `paths` gives each layer's place in the config. A layer that fails hides the ones that depend on it.
+    `paths` gives each layer's place in the config. A layer that fails hides the ones that depend on it. `outputs` names
+    the layers that give the targets' predictions; when left out, the last layer gives those of the only target.
     """
     graph = Graph({name: feature.shape for name, feature in signature.inputs.items()})
     names = node_names(layers)
@@ -92,6 +104,8 @@ def build_graph(layers: Sequence[Layer], paths: Sequence[Path], signature: Signa
             problems.append(Problem(place, f"{path_text(place)}: {error.message}", error.help))
     if problems:
         raise ConfigError(problems)
+    outputs = {next(iter(signature.targets), "target"): names[-1]} if outputs is None else outputs
+    graph.outputs = {target: aliases[name] for target, name in outputs.items()}
     return graph
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from dlrun.compiler.added_losses import emit_added_losses, emit_total, term_name
 from dlrun.compiler.augment_calls import emit_augmentations
 from dlrun.compiler.data_calls import emit_inputs, emit_targets, emit_weights
 from dlrun.compiler.emitter import Builder, Emitter, LossEmitter, OutputEmitter, mask_name
 from dlrun.compiler.folding import emit_folded_weights
 from dlrun.compiler.graph import Graph, Node
+from dlrun.compiler.heads import Head, Losses, heads_of
 from dlrun.compiler.penalties import emit_penalties
 from dlrun.compiler.updates import UpdateRule
 from dlrun.data.augment.base import Augmentation
@@ -18,7 +20,6 @@ from dlrun.data.signature import Signature
 from dlrun.kernels.elementwise import accumulate, check_losses, copy
 from dlrun.kernels.gather import collect
 from dlrun.kernels.lang import Precision
-from dlrun.losses.base import Loss
 from dlrun.plan import FIRST, ROWS, Buffer, Plan, Update
 
 
@@ -29,7 +30,7 @@ class Goal:
     `gradients` without `updates` leaves the gradients in buffers named "gradient/VARIABLE", for checks.
     `input_gradients` asks for the gradients of the data inputs too. `keep` gives every value bytes of its own, so
     that it can be looked at after the step. `collect` brings losses and predictions out, sample by sample; without
-    `predictions` losses alone.
+    `predictions` losses alone. Without `added_losses` the terms that layers add to the loss are left out.
     """
 
     training: bool = False
@@ -40,6 +41,7 @@ class Goal:
     collect: bool = True
     predictions: bool = True
     weighted: bool = False
+    added_losses: bool = True
 
 
 class Lowering:
@@ -49,7 +51,7 @@ class Lowering:
         self,
         graph: Graph,
         signature: Signature,
-        loss: Loss | None,
+        losses: Losses | None,
         updates: UpdateRule,
         goal: Goal,
         precision: Precision,
@@ -58,10 +60,11 @@ class Lowering:
         augment: Sequence[Augmentation] = (),
         threads: int = 1,
     ) -> None:
-        self.graph, self.signature, self.loss, self.updates, self.goal = graph, signature, loss, updates, goal
+        self.graph, self.signature, self.updates, self.goal = graph, signature, updates, goal
+        self.heads = heads_of(losses, signature)
         self.augment = augment if goal.training else ()
         self.plan = Plan(precision, batch, [], {}, threads)
-        self.builder = Builder(self.plan, seed, goal.gradients)
+        self.builder = Builder(self.plan, seed, goal.gradients, goal.loss and goal.added_losses)
         self.values: dict[str, Buffer] = {}
         self.gradients: dict[str, Buffer] = {}
         self.masks: dict[str, Buffer | None] = {}
@@ -75,9 +78,9 @@ class Lowering:
             self.values[name] = emit_inputs(self.builder, feature)
             emit_augmentations(self.builder, feature, self.values[name], self.augment)
         self._forward()
-        if self.loss is not None and self.goal.loss:
+        if self.heads and self.goal.loss:
             self._loss()
-        elif self.loss is not None:
+        elif self.heads:
             self._predictions()
         if self.goal.gradients:
             self._backward()
@@ -133,7 +136,7 @@ class Lowering:
 
     def _may_overwrite(self, name: str) -> bool:
         """Return whether nobody but its one consumer will read this value again."""
-        if len(self.graph.consumers(name)) != 1 or name in self.graph.inputs:
+        if self.graph.readers(name) != 1 or name in self.graph.inputs:
             return False
         node = self.graph.nodes[name]
         if self._is_alias(node):
@@ -141,39 +144,65 @@ class Lowering:
         return not node.layer.reads_output
 
     def _loss(self) -> None:
-        assert self.loss is not None
         self._enter("data", "data")
-        emit_weights(self.builder, self.goal.weighted)
+        weights = [self._weights_of(head) for head in self.heads]
         targets = {name: emit_targets(self.builder, feature) for name, feature in self.signature.targets.items()}
-        self._enter("loss", self.loss.type)
-        output = self.graph.output
-        gradient = self._gradient_buffer(output.name) if self.goal.gradients else None
-        self.loss.lower(
-            LossEmitter(
-                self.builder, self.values[output.name], output.output_shape, next(iter(targets.values())),
-                self.signature.target, gradient, self.masks[output.name],
-            )
-        )  # fmt: skip
+        for head, of_head in zip(self.heads, weights, strict=True):
+            self._loss_of(head, targets[head.target], of_head)
+        if len(self.heads) > 1:
+            emit_total(self.builder, self.heads)
+        terms = emit_added_losses(self.builder, self.graph, self.goal.weighted) if self.builder.counts_losses else []
         if self.goal.gradients:
             losses = self.plan.buffers["losses"]
             self.builder.call(check_losses, partition="split", losses=losses, rows=ROWS)
         emit_penalties(self.builder, self.graph, self.goal.collect)
-        self._collect("losses", 1)
+        self._collect("losses", "losses", 1)
+        for head in self.heads:
+            if head.part is not None:
+                self._collect(f"{head.place}losses", f"parts/{head.part}", 1)
+        for term in terms:
+            self._collect(term_name(term), f"parts/{term}", 1)
         if self.goal.predictions:
-            self._collect("predictions", prod(output.output_shape))
+            self._collect_predictions()
+
+    def _weights_of(self, head: Head) -> Buffer:
+        """Return how much each sample counts for a head."""
+        shape = self.graph.shape_of(self.graph.outputs[head.target])
+        return emit_weights(self.builder, self.goal.weighted, head.loss.factor(shape))
+
+    def _loss_of(self, head: Head, target: Buffer, weights: Buffer) -> None:
+        """Emit a head's losses and the gradient of its output, added to that of another head with the same output."""
+        self._enter("loss", head.node)
+        name = self.graph.outputs[head.target]
+        shape, gradient = self.graph.shape_of(name), None
+        is_shared = name in self.gradients
+        if self.goal.gradients:
+            own = f"{head.place}gradient"
+            gradient = self.builder.rows_buffer(own, prod(shape)) if is_shared else self._gradient_buffer(name)
+        feature, mask = self.signature.targets[head.target], self.masks.get(name)
+        head.loss.lower(
+            LossEmitter(self.builder, self.values[name], shape, target, feature, gradient, weights, mask, head.place)
+        )
+        if is_shared and gradient is not None:
+            self.builder.call(accumulate, x=gradient, y=self.gradients[name], rows=ROWS, size=prod(shape))
 
     def _predictions(self) -> None:
         """Emit what the network says, for data without targets."""
-        assert self.loss is not None
-        self._enter("loss", self.loss.type)
-        output = self.graph.output
-        self.loss.predict(OutputEmitter(self.builder, self.values[output.name], output.output_shape))
-        self._collect("predictions", prod(output.output_shape))
+        for head in self.heads:
+            self._enter("loss", head.node)
+            name = self.graph.outputs[head.target]
+            head.loss.predict(OutputEmitter(self.builder, self.values[name], self.graph.shape_of(name), head.place))
+        self._collect_predictions()
 
-    def _collect(self, name: str, size: int) -> None:
+    def _collect_predictions(self) -> None:
+        for head in self.heads:
+            shape = self.graph.shape_of(self.graph.outputs[head.target])
+            self._collect(f"{head.place}predictions", head.predictions, prod(shape))
+
+    def _collect(self, name: str, place: str, size: int) -> None:
         if self.goal.collect:
             self._enter("collect", "collect")
-            out = self.builder.buffer(f"out/{name}", 0, "data")
+            out = self.builder.buffer(f"out/{place}", 0, "data")
             self.builder.call(collect, x=self.plan.buffers[name], out=out, first=FIRST, rows=ROWS, size=size)
 
     def _nodes_that_need_gradients(self) -> set[str]:
@@ -192,9 +221,19 @@ class Lowering:
 
     def _backward(self) -> None:
         for node in reversed(self.graph.nodes.values()):
+            if node.name in self.wanted and node.layer.adds_loss is not None and self.builder.counts_losses:
+                self._start_gradient(node)
             if node.name in self.wanted and node.name in self.gradients:
                 self._enter("backward", node.name)
                 self._backward_of(node)
+
+    def _start_gradient(self, node: Node) -> None:
+        """Give a node that adds to the loss a gradient of zeros where no loss depends on its output."""
+        if node.name not in self.gradients:
+            self._enter("backward", node.name)
+            size = prod(node.output_shape)
+            zeros = self.builder.zeros(size * self.plan.batch)
+            self.builder.call(copy, x=zeros, y=self._gradient_buffer(node.name), rows=ROWS, size=size)
 
     def _backward_of(self, node: Node) -> None:
         gradient = self.gradients[node.name]
@@ -228,7 +267,7 @@ class Lowering:
         name = node.inputs[0]
         if name not in self.wanted:
             return self._is_alias(node)
-        if len(self.graph.consumers(name)) != 1 or name in self.graph.inputs:
+        if self.graph.readers(name) != 1 or name in self.graph.inputs:
             return False
         self.gradients[name] = gradient
         return True

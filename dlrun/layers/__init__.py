@@ -41,6 +41,7 @@ from dlrun.layers.transformer_decoder import TransformerDecoder
 from dlrun.layers.transformer_encoder import TransformerEncoder
 from dlrun.layers.up_sampling2d import UpSampling2D
 from dlrun.layers.zero_padding2d import ZeroPadding2D
+from dlrun.layers.variational_sampling import VariationalSampling
 from dlrun.registry import Registry
 
 LAYERS: Registry[Layer] = Registry(
@@ -90,6 +91,7 @@ LAYERS: Registry[Layer] = Registry(
         UpSampling2D,
         ZeroPadding2D,
     ),
+        VariationalSampling,
     synonyms={
         **ACTIVATIONS.synonyms,
         "average_pooling1d": "average_pool1d",

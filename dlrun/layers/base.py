@@ -55,6 +55,12 @@ class Layer(Component):
     """What the parts of a block call the block's inputs."""
     mask_rule: ClassVar[MaskRule] = "drop"
     """What mask the output has: only a layer that keeps the order of time can pass one on."""
+    adds_loss: ClassVar[str | None] = None
+    """What the term is called that the layer adds to the loss, as in train/NAME, if it adds one.
+
+    `forward` then writes each sample's term to `emit.added_losses` where `emit.counts_losses` says so, and `backward`
+    adds the term's gradient, weight x term / rows for each sample, to those of the inputs.
+    """
 
     def for_data(self, *features: "Feature | None") -> "Layer":
         """Return the layer with what the data inputs it takes tell it; None stands for an input from another layer.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import Field
+
 from dlrun.activations.softmax import softmax_forward
 from dlrun.data.signature import Feature
 from dlrun.errors import ShapeError
@@ -24,8 +26,15 @@ class Loss(Component):
     A sample's loss is the mean over its outputs where there are several, unless the loss says otherwise.
     """
 
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """How much this loss counts: beside those of other targets, penalties, and terms that layers add."""
+
     link: ClassVar[Literal["softmax", "sigmoid"] | None] = None
     """The activation that the loss applies itself: a trailing layer of this name is taken out and fused."""
+
+    def factor(self, shape: tuple[int, ...]) -> float:
+        """Return by what sample weights are multiplied for an output of this shape: the loss's own weight."""
+        return self.weight
 
     def check(self, shape: tuple[int, ...], target: Feature) -> None:
         """Raise ShapeError where the network's output (of this shape) or the target doesn't fit the loss."""
@@ -45,7 +54,18 @@ class Loss(Component):
             emit.call(copy, x=emit.output, y=emit.predictions, **arguments)
 
 
-class ElementwiseLoss(Loss):
+class LossOverOutputs(Loss):
+    """A loss whose kernel takes the mean over a sample's outputs."""
+
+    over_outputs: Literal["mean", "sum"] = "mean"
+    """Whether a sample's loss is the mean over its outputs, or their sum."""
+
+    def factor(self, shape: tuple[int, ...]) -> float:
+        """Return by what sample weights are multiplied: by the number of outputs too where these are summed."""
+        return self.weight * (prod(shape) if self.over_outputs == "sum" else 1)
+
+
+class ElementwiseLoss(LossOverOutputs):
     """A loss that is a mean over the entries of a sample's output, each compared with its own entry of the target.
 
     A subclass gives the kernel, which takes y, t, weights, losses, p, dy, terms, parameter, rows and size.

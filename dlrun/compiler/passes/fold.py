@@ -15,10 +15,10 @@ def fold_normalizations(graph: Graph) -> None:
     the fusing of ReLUs and pools, which then see the convolution.
     """
     for node in graph.nodes.values():
-        if not isinstance(node.layer, BatchNormalization) or node is graph.output:
+        if not isinstance(node.layer, BatchNormalization) or node.name in graph.outputs.values():
             continue
         source = graph.nodes.get(node.inputs[0])
-        if source is None or len(graph.consumers(source.name)) != 1 or source.folded is not None:
+        if source is None or graph.readers(source.name) != 1 or source.folded is not None:
             continue
         if isinstance(source.layer, Dense | Convolution) and source.layer.kernel_ends_in_outputs:
             source.folded, node.is_folded = node, True

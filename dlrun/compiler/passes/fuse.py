@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from dlrun.compiler.graph import Graph, Node
+from dlrun.compiler.heads import Losses
 from dlrun.layers.activation import FunctionLayer
 from dlrun.layers.conv_pool import ConvPool, can_pool
 from dlrun.losses.base import Loss
 
 
-def fuse_link(graph: Graph, loss: Loss | None) -> None:
-    """Take out a trailing softmax or sigmoid that the loss computes itself, from logits, in one pass.
+def fuse_link(graph: Graph, losses: Losses | None) -> None:
+    """Take out a trailing softmax or sigmoid that a loss computes itself, from logits, in one pass.
 
-    A sigmoid may be followed by layers that only give its output another shape; they stay.
+    A sigmoid may be followed by layers that only give its output another shape; they stay. Where others take what it
+    gives as well, it stays for them, and the loss looks at what comes before it.
     """
-    node = graph.output
-    while loss is not None and loss.link == "sigmoid" and node.layer.is_alias and node.inputs[0] in graph.nodes:
+    if isinstance(losses, Loss):
+        losses = dict.fromkeys(graph.outputs, losses)
+    for target, loss in (losses or {}).items():
+        _fuse_link_of(graph, target, loss)
+
+
+def _fuse_link_of(graph: Graph, target: str, loss: Loss) -> None:
+    node, shapes = graph.nodes[graph.outputs[target]], []
+    while loss.link == "sigmoid" and node.layer.is_alias and node.inputs[0] in graph.nodes:
+        shapes.append(node)
         node = graph.nodes[node.inputs[0]]
-    if loss is None or not isinstance(node.layer, FunctionLayer) or node.layer.function.type != loss.link:
+    if not isinstance(node.layer, FunctionLayer) or node.layer.function.type != loss.link:
         return
-    consumers = graph.consumers(node.name)
-    if len(graph.nodes) > 1 and len(consumers) <= 1:
-        for consumer in consumers:
-            consumer.inputs = node.inputs
-        del graph.nodes[node.name]
+    if len(graph.nodes) == 1:
+        return
+    if any(graph.readers(each.name) > 1 for each in (node, *shapes)):
+        graph.outputs[target] = _logits(graph, node, shapes)
+        return
+    for consumer in graph.consumers(node.name):
+        consumer.inputs = node.inputs
+    if not shapes:
+        graph.outputs[target] = node.inputs[0]
+    del graph.nodes[node.name]
+
+
+def _logits(graph: Graph, link: Node, shapes: Sequence[Node]) -> str:
+    """Return the output before a link that stays, through copies of the layers that give it another shape."""
+    name = link.inputs[0]
+    for node in reversed(shapes):
+        copy = replace(node, name=f"{node.name}/logits", inputs=(name,))
+        graph.nodes[copy.name] = copy
+        name = copy.name
+    return name
 
 
 def fuse_relu(graph: Graph) -> None:
@@ -30,7 +58,7 @@ def fuse_relu(graph: Graph) -> None:
     for node in graph.nodes.values():
         if isinstance(node.layer, FunctionLayer) and node.layer.function.type == "relu":
             producer = graph.nodes.get(node.inputs[0])
-            if producer and producer.layer.fuses_relu and len(graph.consumers(producer.name)) == 1:
+            if producer and producer.layer.fuses_relu and graph.readers(producer.name) == 1:
                 producer.fused_relu = node.forward_elsewhere = True
 
 
@@ -42,7 +70,7 @@ def fuse_pool(graph: Graph) -> None:
     for pool in list(graph.nodes.values()):
         relu = _only_source(graph, pool)
         source = _only_source(graph, relu) if relu and relu.forward_elsewhere else relu
-        if relu is None or source is None or pool is graph.output:
+        if relu is None or source is None or pool.name in graph.outputs.values():
             continue
         if can_pool(source.layer, pool.layer, source.input_shapes[0]):
             _replace(graph, source, relu, pool)
@@ -51,7 +79,7 @@ def fuse_pool(graph: Graph) -> None:
 def _only_source(graph: Graph, node: Node) -> Node | None:
     """Return the node whose output this one takes, if nobody else does."""
     source = graph.nodes.get(node.inputs[0])
-    return source if source and len(graph.consumers(source.name)) == 1 else None
+    return source if source and graph.readers(source.name) == 1 else None
 
 
 def _replace(graph: Graph, source: Node, relu: Node, pool: Node) -> None:

@@ -25,7 +25,7 @@ def fuse_lookups(graph: Graph, batch: int, goal: Goal) -> None:
     """
     for node in graph.nodes.values():
         source = graph.nodes.get(node.inputs[0])
-        if source is None or not isinstance(node.layer, Recurrent) or len(graph.consumers(source.name)) != 1:
+        if source is None or not isinstance(node.layer, Recurrent) or graph.readers(source.name) != 1:
             continue
         if isinstance(source.layer, Embedding) and _pays(source, node, node.layer, batch, goal):
             node.lookup, source.is_looked_up = source, True
