@@ -23,6 +23,9 @@ def predict(
         typer.Argument(help="Image files, text files with an input a line, or a CSV, Parquet or npz file."),
     ] = None,
     text: Annotated[list[str] | None, typer.Option("--text", help="A text as input; may be repeated.")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, help="Forecast so many rows after the end of the data, or of a file.")
+    ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="best or last.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a .csv or .json file instead of a table.")
@@ -30,20 +33,31 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     runs: RunsFolder = Path("runs"),
 ) -> None:
-    """Predict for new inputs.
+    """Predict for new inputs, or forecast what follows a series.
 
     Example: dlrun predict runs/mnist_cnn-1 digit.png other.png --output predictions.csv
+    Example: dlrun predict runs/forecast_lstm-1 --horizon 24
     """
     from dlrun.cli.output import print_json, print_table
     from dlrun.errors import UsageError
     from dlrun.runs.directory import find_run
+    from dlrun.training.forecasting import forecast_rows
     from dlrun.training.prediction import check_output, predict_rows, write_predictions
 
-    if not (inputs or text):
-        raise UsageError("there is nothing to predict", "dlrun predict RUN FILE, or --text '...' for text")
+    if not (inputs or text or horizon):
+        raise UsageError(
+            "there is nothing to predict",
+            "dlrun predict RUN FILE, or --text '...' for text, or --horizon 24 for what follows a series",
+        )
+    if text and horizon:
+        raise UsageError("a text isn't forecast: --horizon goes with a series")
     if output is not None:
         check_output(output)
-    rows = predict_rows(find_run(run, runs), checkpoint, inputs or [], text or [])
+    found = find_run(run, runs)
+    if horizon is not None:
+        rows = forecast_rows(found, checkpoint, horizon, inputs or [])
+    else:
+        rows = predict_rows(found, checkpoint, inputs or [], text or [])
     if output is not None:
         write_predictions(output, rows)
         sys.stdout.write(f"{len(rows):,} predictions in {output}\n")

@@ -16,6 +16,7 @@ from dlrun.data.images import SUFFIXES, decode_image
 from dlrun.data.pipeline import Pipeline, chunks, fit, gather
 from dlrun.data.prepare import plan_input
 from dlrun.data.selection import Chosen
+from dlrun.data.series import Time, in_order, series_array, series_of, time_of, windows_of
 from dlrun.data.signature import Signature
 from dlrun.data.sources.arrays import array_column
 from dlrun.data.sources.base import Column, MemoryStore, Raw
@@ -24,7 +25,7 @@ from dlrun.data.sources.npy import map_npy
 from dlrun.data.sources.npz import npz_heads, read_npz
 from dlrun.data.sources.parquet import Parquet
 from dlrun.data.sources.text_files import Encoding, encode_texts, lines_of, read_text
-from dlrun.errors import DataError
+from dlrun.errors import ConfigError, DataError
 
 LINES = (".txt", ".txt.gz")
 TABLES = (".csv", ".csv.gz", ".tsv", ".parquet")
@@ -44,14 +45,16 @@ def load_inputs(
     files with an example a line, besides `texts`; else one CSV, Parquet, npz or npy file with the columns that the
     inputs were made of. A scaled copy stands in for an image of another size and
     the same proportions. `index` counts the rows that are left: `impute` with strategy drop leaves rows out here too.
+    Of a series there is a row for each window of the file, the last one included, which nothing follows; `index` then
+    says where the window's target begins.
     Raises DataError, naming the file and what is missing in it.
     """
     if not files and not texts:
         raise DataError("there is nothing to predict: no file was given")
-    expected = {name: _saved_columns(fitted, name) for name in signature.inputs}
-    described = {column.name: column for columns in expected.values() for column in columns.values()}
-    raw, columns = _read(config, [Path(file) for file in files], texts, expected, described)
-    plans = {name: plan_input(name, _chosen(config, name, saved), columns) for name, saved in expected.items()}
+    raw, columns = read_columns(config, fitted, signature, files, texts)
+    if config.window is not None:
+        return _windows(config, raw, columns, fitted, signature)
+    plans = input_plans(config, fitted, signature, columns)
     index = _complete_rows(plans, raw, columns)
     inputs = {name: _apply(plan, raw, index, fitted) for name, plan in plans.items()}
     for name, array in inputs.items():
@@ -92,22 +95,85 @@ def image_files(files: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _saved_columns(fitted: Mapping[str, Any], name: str) -> dict[str, Column]:
-    """The raw columns of an input, as `prepare` saved them."""
+def read_columns(
+    config: DataConfig,
+    fitted: Mapping[str, Any],
+    signature: Signature,
+    files: Sequence[Path],
+    texts: Sequence[str] = (),
+) -> tuple[Mapping[str, Array], Columns]:
+    """The columns of files that a network's inputs are made of, and that order a series; raises DataError."""
+    parts = [f"inputs/{name}" for name in signature.inputs] + (["series"] if "series/columns" in fitted else [])
+    described = {name: column for part in parts for name, column in saved_columns(fitted, part).items()}
+    return _read(config, [Path(file) for file in files], texts, described)
+
+
+def input_plans(
+    config: DataConfig, fitted: Mapping[str, Any], signature: Signature, columns: Columns
+) -> dict[str, Pipeline]:
+    """The ways of the inputs from columns such as they were made of."""
+    return {
+        name: plan_input(name, _chosen(config, name, saved_columns(fitted, f"inputs/{name}")), columns)
+        for name in signature.inputs
+    }
+
+
+def _windows(
+    config: DataConfig, raw: Mapping[str, Array], columns: Columns, fitted: Mapping[str, Any], signature: Signature
+) -> Split:
+    """All windows of a file; raises DataError for one that is too short, or whose rows aren't in order."""
+    series = series_of(config)
+    assert series is not None
+    plans = input_plans(config, fitted, signature, columns)
+    raw = rows_in_order(config, plans, raw, columns)
+    rows = len(next(iter(raw.values())))
+    if rows < series.length:
+        raise DataError(f"a window needs {series.length:,} rows, there are {rows:,}")
+    index, store = np.arange(rows, dtype=np.int64), MemoryStore()
+    inputs = {}
+    for name, plan in plans.items():
+        array = series_array(fit(plan, raw, index, fitted), raw, index, store, name)
+        inputs[name] = windows_of(array, series.length, series.stride, 0, rows)
+    return Split(inputs, {}, None, index[:: series.stride][: len(inputs[name])] + series.before)
+
+
+def series_time(config: DataConfig, plans: Mapping[str, Pipeline]) -> Time | None:
+    """The column that gives a series its order."""
+    chosen = {name: Chosen(plan.columns, _given(config, name), plan.path) for name, plan in plans.items()}
+    return time_of(config, chosen)
+
+
+def rows_in_order(
+    config: DataConfig, plans: Mapping[str, Pipeline], raw: Mapping[str, Array], columns: Columns
+) -> Mapping[str, Array]:
+    """The rows of a series in the order of their time; raises DataError where they have none."""
     try:
-        columns = [column_from_json(entry) for entry in fitted[f"inputs/{name}/columns"]]
+        order = in_order(columns, raw, series_time(config, plans))
+    except ConfigError as error:
+        problem = error.problems[0]
+        raise DataError(problem.message, help=problem.help) from None
+    return raw if order is None else {name: array[order] for name, array in raw.items()}
+
+
+def saved_columns(fitted: Mapping[str, Any], part: str) -> dict[str, Column]:
+    """The raw columns of an input ("inputs/NAME"), as `prepare` saved them, or what gives a series its order."""
+    try:
+        columns = [column_from_json(entry) for entry in fitted[f"{part}/columns"]]
     except (KeyError, TypeError) as error:
-        raise DataError(f"the run doesn't say what its input {name!r} was made of: {error}") from None
+        raise DataError(f"the run doesn't say what its {part} was made of: {error}") from None
     return {column.name: column for column in columns}
 
 
 def _chosen(config: DataConfig, name: str, columns: Columns) -> Chosen:
-    given = (config.inputs or {}).get(name, InputConfig())
-    return Chosen(tuple(columns), given, ("data", "inputs", name))
+    return Chosen(tuple(columns), _given(config, name), ("data", "inputs", name))
+
+
+def _given(config: DataConfig, name: str) -> InputConfig:
+    return (config.inputs or {}).get(name, InputConfig())
 
 
 def _read(
-    config: DataConfig, files: list[Path], texts: Sequence[str], expected: Mapping[str, Columns], described: Columns
+    config: DataConfig, files: list[Path], texts: Sequence[str], described: Columns
 ) -> tuple[Mapping[str, Array], Columns]:
     name = files[0].name.lower() if files else ""
     first = next(iter(described.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from dlrun.data.dataset import Array
 from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, fit, gather, raw_layout
 from dlrun.data.reading import read_source
 from dlrun.data.selection import Chosen, Selection, select
-from dlrun.data.series import Series, in_order, series_of, series_split, window_feature, window_origins
+from dlrun.data.series import Series, series_of, series_split, sorted_rows, time_of, window_feature, window_origins
 from dlrun.data.signature import Feature, Kind, Signature
 from dlrun.data.sources.base import Column, Raw, Windows
 from dlrun.data.split import Rows, limited, make_splits
@@ -62,9 +62,9 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     selection = select(config, outline, default_target)
     series = series_of(config)
     raw, hashes = read_source(config, selection.wanted)
-    ranks = _ranks(selection.sort_by, raw)
+    time = None if series is None else time_of(config, selection.inputs)
     if series is not None:
-        raw, ranks = in_order(raw, ranks), None
+        raw = sorted_rows(raw, time)
     columns = raw.description.columns
     windows = config.source.windows()
     inputs, found = _plans(selection, columns, raw.arrays, known or {}, windows, series)
@@ -76,7 +76,7 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
         Rows(
             _kept_rows(plans, raw),
             _stratify_by(targets, raw),
-            ranks,
+            _ranks(selection.sort_by, raw) if series is None else None,
             _groups(selection.group, raw),
         ),
         seed,
@@ -96,6 +96,8 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     if windows is not None:
         check_stream(config, len(following))
     fitted = _learned(fitted_inputs, fitted_targets, columns)
+    if time is not None:
+        fitted["series/columns"] = _described([columns[time.column]])
     signature = Signature(
         {name: input_feature(feature) for name, feature in fitted_inputs.items()},
         _ordered_targets(config, selection.shared, fitted_inputs, fitted_targets, counts),
@@ -292,13 +294,17 @@ def _learned(
     """What must be saved: what transforms learned, what kind each target is, and each input's raw columns."""
     fitted: dict[str, Any] = {}
     for name, feature in inputs.items():
-        raw = [asdict(replace(columns[column], values=())) for column in feature.plan.columns]
-        fitted[f"inputs/{name}/columns"] = json.loads(json.dumps(raw))
+        fitted[f"inputs/{name}/columns"] = _described([columns[column] for column in feature.plan.columns])
         fitted.update(feature.learned())
     for name, feature in targets.items():
         fitted[f"targets/{name}/kind"] = "classes" if is_class(feature) else "numbers"
         fitted.update(feature.learned())
     return fitted
+
+
+def _described(columns: Sequence[Column]) -> Any:
+    """Columns without their values, JSON-able."""
+    return json.loads(json.dumps([asdict(replace(column, values=())) for column in columns]))
 
 
 def _kept_rows(plans: tuple[Pipeline, ...], raw: Raw) -> Array | None:

@@ -52,7 +52,8 @@ def select(config: DataConfig, outline: Mapping[str, Column | None], default_tar
     # A series' own past is what its future is predicted from: there a target's column is an input's too.
     used = {name for chosen in targets.values() for name in chosen.columns if config.window is None}
     used |= {name for name in (config.sample_weights, config.split.sort_by, config.split.group) if name is not None}
-    if shared and default_target is not None:  # an autoencoder's input shall not hold the labels
+    if shared and default_target is not None and config.window is None:
+        # an autoencoder's input shall not hold the labels
         used.add(default_target)
     inputs = _inputs(config, outline, used, problems)
     for name, origin in shared.items():

@@ -19,13 +19,17 @@ import numpy as np
 
 from dlrun.data.config import DataConfig, SplitConfig
 from dlrun.data.dataset import Array, Split
+from dlrun.data.dates import read_dates
 from dlrun.data.layout import real
 from dlrun.data.pipeline import FittedPipeline, chunks, gather
+from dlrun.data.selection import Chosen
 from dlrun.data.signature import Feature
-from dlrun.data.sources.base import Raw, Store
-from dlrun.errors import ConfigError, DataError, Problem
+from dlrun.data.sources.base import Column, Raw, Store
+from dlrun.data.transforms.calendar import Calendar
+from dlrun.errors import ConfigError, DataError, Path, Problem
 
 PLACE = ("data", "window")
+SORT_BY = ("data", "split", "sort_by")
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,75 @@ def series_split(split: SplitConfig) -> SplitConfig:
     return split.model_copy(update={"type": split.type or "chronological"})
 
 
-def in_order(raw: Raw, ranks: Array | None) -> Raw:
-    """The rows sorted by their ranks; as they are without any. Raises ConfigError for a source with given splits."""
+@dataclass(frozen=True)
+class Time:
+    """The column that says when a row was, how its dates are written (None: ISO 8601), and its place in the config."""
+
+    column: str
+    format: str | None
+    path: Path
+
+
+def time_of(config: DataConfig, inputs: Mapping[str, Chosen]) -> Time | None:
+    """The column that sorts the rows, or else the one of which an input's calendar is made."""
+    found = None
+    for chosen in inputs.values():
+        for step in chosen.config.transforms or ():
+            if isinstance(step, Calendar) and found is None:
+                found = Time(chosen.columns[0], step.format, chosen.path)
+    sort_by = config.split.sort_by
+    if sort_by is None:
+        return found
+    return Time(sort_by, found.format if found and found.column == sort_by else None, SORT_BY)
+
+
+def in_order(columns: Mapping[str, Column], arrays: Mapping[str, Array], time: Time | None) -> Array | None:
+    """The order of the rows by their time, or None where they stand in it.
+
+    Raises ConfigError for text that is no date, and where rows go back in time and no `sort_by` is there to sort them.
+    """
+    if time is None:
+        return None
+    ranks = _times(columns[time.column], arrays[time.column], time)
+    back = np.flatnonzero(ranks[1:] < ranks[:-1])
+    if not len(back):
+        return None
+    if time.path != SORT_BY:
+        raise ConfigError(
+            [
+                Problem(
+                    time.path,
+                    f"row {back[0] + 1} of {time.column!r} is earlier than the row before it",
+                    help=f"`split: {{type: chronological, sort_by: {time.column}}}` sorts the rows",
+                )
+            ]
+        )
+    return np.argsort(ranks, kind="stable")
+
+
+def sorted_rows(raw: Raw, time: Time | None) -> Raw:
+    """The rows in the order of their time. Raises ConfigError as `in_order` does, and for a source in given splits."""
     if len(raw.description.rows) > 1:
         listed = ", ".join(raw.description.rows)
         raise ConfigError([Problem(PLACE, f"a series is one table, this source comes in parts: {listed}")])
-    if ranks is None or np.all(ranks[1:] >= ranks[:-1]):
+    order = in_order(raw.description.columns, raw.arrays, time)
+    if order is None:
         return raw
-    order = np.argsort(ranks, kind="stable")
     return Raw(raw.description, {name: array[order] for name, array in raw.arrays.items()})
+
+
+def _times(column: Column, array: Array, time: Time) -> Array:
+    """When each row was, (rows,): numbers as they are, text as dates."""
+    if array.ndim > 1:
+        raise ConfigError([Problem(time.path, f"column {column.name!r} holds arrays and gives no order")])
+    if np.any(array < 0) if column.kind == "text" else np.isnan(array).any():
+        raise ConfigError([Problem(time.path, f"column {column.name!r} has missing values and gives no order")])
+    if column.kind != "text":
+        return array
+    try:
+        return read_dates(column.values, time.format)[array]
+    except DataError as error:
+        raise ConfigError([Problem(time.path, f"column {column.name!r}: {error.message}", help=error.help)]) from None
 
 
 def window_origins(series: Series, splits: Mapping[str, Array], limit: int | None) -> dict[str, Array]:

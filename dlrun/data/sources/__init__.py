@@ -3,6 +3,7 @@
 from dlrun.data.sources.base import Source
 from dlrun.data.sources.cifar10 import Cifar10
 from dlrun.data.sources.csv import Csv
+from dlrun.data.sources.etth1 import Etth1
 from dlrun.data.sources.fashion_mnist import FashionMnist
 from dlrun.data.sources.image_folder import ImageFolder
 from dlrun.data.sources.mnist import Mnist
@@ -25,6 +26,7 @@ SOURCES: Registry[Source] = Registry(
         Digits,
         FashionMnist,
         ImageFolder,
+        Etth1,
         Iris,
         Mnist,
         Names,

@@ -1,6 +1,7 @@
 """The transforms, one file each, and their registry."""
 
 from dlrun.data.transforms.base import Transform
+from dlrun.data.transforms.calendar import Calendar
 from dlrun.data.transforms.categories import Categories
 from dlrun.data.transforms.clip import Clip
 from dlrun.data.transforms.impute import Impute
@@ -19,6 +20,7 @@ from dlrun.registry import Registry
 TRANSFORMS: Registry[Transform] = Registry(
     "transform",
     (
+        Calendar,
         Categories,
         Clip,
         Impute,
