@@ -33,6 +33,7 @@ from dlrun.layers.multi_head_attention import MultiHeadAttention
 from dlrun.layers.multiply import Multiply
 from dlrun.layers.permute import Permute
 from dlrun.layers.positional_embedding import PositionalEmbedding
+from dlrun.layers.repeat_vector import RepeatVector
 from dlrun.layers.reshape import Reshape
 from dlrun.layers.rms_normalization import RMSNormalization
 from dlrun.layers.simple_rnn import SimpleRNN
@@ -82,6 +83,7 @@ LAYERS: Registry[Layer] = Registry(
         Permute,
         PositionalEmbedding,
         RMSNormalization,
+        RepeatVector,
         Reshape,
         SimpleRNN,
         SpatialDropout,

@@ -91,6 +91,7 @@ SINGLE: dict[str, Case] = {
     "multiply": merging(),
     "permute": alone("image", dims=[2, 3, 1]),
     "positional_embedding": alone("sequence"),
+    "repeat_vector": alone("features", n=5),
     "reshape": alone("image", target_shape=[72, 5]),
     "rms_normalization": alone("features"),
     "simple_rnn": alone("sequence", units=19, go_backwards=True),
