@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from dlrun.data.augment import AUGMENTATIONS
 from dlrun.data.augment.base import Augmentation
+from dlrun.data.resample import ResampleConfig
 from dlrun.data.sources import SOURCES
 from dlrun.data.sources.base import Source
 from dlrun.data.transforms import TRANSFORMS
@@ -64,10 +65,10 @@ class TargetConfig(Spec):
 class SplitConfig(Spec):
     """How the rows are divided into those for training, validation and testing."""
 
-    validation: Share = 0.0
     train: Share | None = None
     """For type chronological: the rows that train, the first ones, a fraction or a number of all rows. Validation and
     test rows follow them, as fractions or numbers of all rows too; what comes after these is not used."""
+    validation: Share = 0.0
     """The rows that watch over training: a fraction below 1 of the training rows, or a number of rows."""
     test: Share | None = None
     """The rows that only `dlrun evaluate` uses: a fraction of all rows, or a number of rows. When left out: the test
@@ -99,9 +100,9 @@ class SplitConfig(Spec):
             raise ValueError("sort_by goes with type: chronological")
         if self.group is not None and (self.is_chronological or self.type in ("stratified", "given")):
             raise ValueError("group goes with a random split or folds that are not forward")
-        return self
         if self.train is not None and (self.type != "chronological" or not self.train):
             raise ValueError("train, more than 0 rows, goes with type: chronological")
+        return self
 
     @model_validator(mode="after")
     def _whole_fold(self) -> Self:
@@ -124,7 +125,6 @@ class SplitConfig(Spec):
         return self.type == "chronological" or self.forward
 
 
-def _one_or_several(value: Any, handler: Any) -> Any:
 class WindowConfig(Spec):
     """Makes the rows of a table a series: a sample is a window of `length` rows, and what follows it is the target."""
 
@@ -137,6 +137,7 @@ class WindowConfig(Spec):
     """How many rows after a window the next one begins."""
 
 
+def _one_or_several(value: Any, handler: Any) -> Any:
     """A target, or several by name: a mapping of mappings. Keeps the errors' places free of the union's tags."""
     if value is None or isinstance(value, TargetConfig):
         return value
@@ -164,14 +165,18 @@ class DataConfig(Spec):
     for those of a series."""
     target: Annotated[TargetConfig | dict[str, TargetConfig] | None, WrapValidator(_one_or_several)] = None
     """What is to be predicted; several targets are a mapping from their names. When left out: the source's own."""
-    split: SplitConfig = SplitConfig()
     window: WindowConfig | None = None
     """For a series: how its rows, in their order, become windows."""
+    split: SplitConfig = SplitConfig()
     """How the rows are divided."""
     augment: tuple[Annotated[Augmentation, ChosenBy(AUGMENTATIONS)], ...] = ()
     """Random changes of the training images."""
     limit: int | None = Field(default=None, gt=0)
-    """Train on only so many rows, drawn at random from the training rows; for quick tries."""
+    """Train on only so many rows, drawn at random from the training rows; for quick tries. Of a series' windows the
+    last ones."""
+    resample: ResampleConfig | None = None
+    """For classes of very different sizes: how often an epoch takes the rows of each. `class_weights` of the loss weigh
+    them instead."""
     sample_weights: str | None = None
     """The column of numbers by which each row's loss is weighted."""
     cache: Literal["auto", "memory", "disk"] = "auto"

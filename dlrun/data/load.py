@@ -85,7 +85,7 @@ def _key(config: DataConfig, seed: int, fitted: Mapping[str, Any] | None) -> str
     return cache.digest(
         {
             "version": VERSION,
-            "config": config.model_dump(mode="json", exclude={"cache", "augment"}),
+            "config": config.model_dump(mode="json", exclude={"cache", "augment", "resample"}),
             "seed": seed,
             "stamp": config.source.stamp(),
             "fitted": None if fitted is None else cache.digest(fitted_to_json(fitted)),

@@ -15,7 +15,7 @@ from dlrun.data.codec import fitted_to_json
 from dlrun.data.collector import Collector
 from dlrun.data.config import DataConfig, SplitConfig
 from dlrun.data.dataset import Array
-from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, fit, gather, raw_layout
+from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, chunks, fit, gather, raw_layout
 from dlrun.data.reading import read_source
 from dlrun.data.selection import Chosen, Selection, select
 from dlrun.data.series import Series, series_of, series_split, sorted_rows, time_of, window_feature, window_origins
@@ -26,6 +26,9 @@ from dlrun.data.streams import Following, check_stream, chronological, cut_strea
 from dlrun.data.targets import inverse, plan_target
 from dlrun.data.transforms.rescale import Rescale
 from dlrun.errors import ConfigError, DataError, Problem
+
+Counts = Any
+"""A feature's `class_counts`, or its `label_counts`, or None."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
     fitted_inputs = collect.each(inputs, lambda _, plan: fit(plan, raw.arrays, splits["train"], known))
     fitted_targets = collect.each(targets, lambda _, plan: fit(plan, raw.arrays, splits["train"], known))
     collect.raise_problems()
-    counts = {name: _class_counts(feature, raw, splits["train"]) for name, feature in fitted_targets.items()}
+    counts = {name: _counts(feature, raw, splits["train"]) for name, feature in fitted_targets.items()}
     if series is not None:
         splits = window_origins(series, splits, config.limit)
     elif windows is None:
@@ -191,20 +194,32 @@ def is_class(fitted: FittedPipeline) -> bool:
     return fitted.layout.kind == "category"
 
 
-def _class_counts(fitted: FittedPipeline, raw: Raw, train: Array) -> tuple[int, ...] | None:
-    """The training rows of each class."""
+def _counts(fitted: FittedPipeline, raw: Raw, train: Array) -> Counts:
+    """The training rows of each class, or with a 0 and a 1 of each of several labels; None for other numbers."""
     if not is_class(fitted):
-        return None
+        return _label_counts(fitted, raw, train) if len(fitted.shape) == 1 else None
     labels = fitted.apply(gather(fitted.plan, raw.arrays, train))
     return tuple(np.bincount(labels.reshape(-1), minlength=len(fitted.layout.values[0])).tolist())
 
 
-def _target_feature(fitted: FittedPipeline, counts: tuple[int, ...] | None) -> Feature:
+def _label_counts(fitted: FittedPipeline, raw: Raw, train: Array) -> tuple[tuple[int, int], ...] | None:
+    """How often each number of a row is 0 and 1; None where one of them is anything else."""
+    found = np.zeros((2, *fitted.shape), np.int64)
+    for _, index in chunks(fitted.plan, train):
+        values = fitted.apply(gather(fitted.plan, raw.arrays, index))
+        ones, zeros = np.count_nonzero(values == 1, axis=0), np.count_nonzero(values == 0, axis=0)
+        if np.any(ones + zeros < len(index)):
+            return None
+        found += np.stack([zeros, ones])
+    return tuple((int(zeros), int(ones)) for zeros, ones in found.T)
+
+
+def _target_feature(fitted: FittedPipeline, counts: Counts) -> Feature:
     feature = input_feature(fitted)
     if is_class(fitted):
         return replace(feature, kind="labels", class_counts=counts)
     factor, shift, exponential = inverse(fitted)
-    return replace(feature, inverse=(factor, shift), inverse_exponential=exponential)
+    return replace(feature, inverse=(factor, shift), inverse_exponential=exponential, label_counts=counts)
 
 
 def _ordered_targets(
@@ -212,7 +227,7 @@ def _ordered_targets(
     shared: Mapping[str, str],
     inputs: Mapping[str, FittedPipeline],
     targets: Mapping[str, FittedPipeline],
-    counts: Mapping[str, tuple[int, ...] | None],
+    counts: Mapping[str, Counts],
 ) -> dict[str, Feature]:
     """The targets' features in the config's order."""
     return {

@@ -12,7 +12,7 @@ from dlrun.data.config import DataConfig
 from dlrun.data.sources.base import MemoryStore, Raw, Source
 from dlrun.errors import DataError
 
-VERSION = 3
+VERSION = 4
 """Goes up when the same config shall give other arrays than before, so that old cache entries aren't used."""
 
 

@@ -23,7 +23,8 @@ class Feature:
     The executor turns what is stored into the real type of the run as `stored * scale + offset`, where both are
     one number or one number per entry of the last axis; so images stay uint8 in memory and rescaling costs nothing.
     `classes` are the names behind class indices, in index order, for kinds "category" and "labels".
-    `class_counts` are the training rows of each class (targets of kind "labels").
+    `class_counts` are the training rows of each class (targets of kind "labels"). `label_counts` are those with a 0 and
+    with a 1 of each entry of a row of labels: of targets of numbers (k,) that are nothing but 0 and 1, else None.
     `inverse` turns predictions back to the data's units, real = prediction * inverse[0] + inverse[1] (targets only);
     each is one number, or one per entry of the last axis. With `inverse_exponential`, exp(real) - 1 comes after it.
     `to_units` does both. With `overlapping` the stored rows may be windows of one array that share its memory.
@@ -40,6 +41,7 @@ class Feature:
     inverse: tuple[float | tuple[float, ...], float | tuple[float, ...]] = (1.0, 0.0)
     inverse_exponential: bool = False
     class_counts: tuple[int, ...] | None = None
+    label_counts: tuple[tuple[int, int], ...] | None = None
     overlapping: bool = False
 
     def to_units(self, predictions: Array) -> Array:

@@ -35,7 +35,7 @@ def resolve(weights: ClassWeights | None, classes: int, target: Feature) -> tupl
         return _balanced(classes, target)
     if isinstance(weights, Mapping):
         names = target.classes or target.columns or tuple(map(str, range(classes)))
-        _check_names(weights, names)
+        check_names("class_weights", "class", weights, names)
         return tuple(float(weights.get(name, 1.0)) for name in names)
     if len(weights) != classes:
         raise ShapeError(f"class_weights has {len(weights)} entries, the target has {classes} classes", "class_weights")
@@ -52,10 +52,11 @@ def _balanced(classes: int, target: Feature) -> tuple[float, ...]:
     return tuple(sum(counts) / (classes * max(count, 1)) for count in counts)
 
 
-def _check_names(weights: Mapping[str, float], names: tuple[str, ...]) -> None:
+def check_names(field: str, what: str, weights: Mapping[str, float], names: tuple[str, ...]) -> None:
+    """Raise ShapeError for a weight of a class, or label, that the target has not."""
     for name in weights:
         if name not in names:
             near = get_close_matches(name, names, 1)
             known = f"one of: {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}"
             help = f"did you mean {near[0]!r}? {known}" if near else known
-            raise ShapeError(f"class_weights: the target has no class {name!r}", "class_weights", help)
+            raise ShapeError(f"{field}: the target has no {what} {name!r}", field, help)

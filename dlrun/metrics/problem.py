@@ -46,6 +46,8 @@ class Problem:
 def problem_of(metric: str, target: Feature, outputs: int, allowed: tuple[Kind, ...]) -> Problem:
     """What the target asks, when the metric can count it. Raises: ShapeError, saying why, when it can't."""
     problem = _problem(metric, target, outputs)
+    if problem.kind == "numbers" and "numbers" not in allowed and target.label_counts and target.shape == (outputs,):
+        problem = Problem("multi_label", target.columns or tuple(map(str, range(outputs))))
     if problem.kind not in allowed:
         wanted = " or ".join(_ASKS[kind] for kind in allowed)
         raise ShapeError(
@@ -109,7 +111,10 @@ def _problem(metric: str, target: Feature, outputs: int) -> Problem:
 
 def _way_out(kind: Kind, allowed: tuple[Kind, ...]) -> str:
     if kind == "numbers":
-        return "for a target of numbers there are mse, rmse, mae and r2; numbers become classes by 'categories'"
+        return (
+            "for a target of numbers there are mse, rmse, mae and r2; a column holds classes with `kind: classes`, and "
+            "several columns of nothing but 0 and 1 hold labels"
+        )
     if allowed == ("numbers",):
         return "for classes there are accuracy, f1, auc and others"
     return "'dlrun metrics' lists what each metric measures"

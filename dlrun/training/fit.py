@@ -11,12 +11,13 @@ from dlrun.compiler.updates import OptimizerRule
 from dlrun.config.load import LoadedConfig
 from dlrun.config.run_config import RunConfig
 from dlrun.data.load import load, probe
+from dlrun.data.resample import resampled_target
 from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Problem, ShapeError
 from dlrun.plan import Plan
 from dlrun.training.monitors import check_monitors, expects_validation
 from dlrun.training.pretrained import check_vectors
-from dlrun.training.session import choose_threads, make_model
+from dlrun.training.session import Session, choose_threads, make_model
 
 
 def validate(loaded: LoadedConfig) -> None:
@@ -42,6 +43,7 @@ def check_fit(config: RunConfig, model: Model, validates: bool | None) -> None:
     problems: list[Problem] = []
     checks: tuple[Callable[[], None], ...] = (
         lambda: _check_targets(model.signature),
+        lambda: _check_resampling(config, model.signature),
         lambda: _check_trainable(graph),
         lambda: _check_metrics(config, graph, model.signature),
         lambda: check_monitors(config, validates),
@@ -60,6 +62,11 @@ def _check_targets(signature: Signature) -> None:
         message = f"a network has one output and learns one target, got {', '.join(signature.targets)}"
         way_out = "several columns of numbers can be one target: target: {columns: [...]}"
         raise ConfigError([Problem(("data", "target"), message, way_out)])
+
+
+def _check_resampling(config: RunConfig, signature: Signature) -> None:
+    if config.data.resample is not None:
+        resampled_target(config.data.resample, signature)
 
 
 def _check_trainable(graph: Graph) -> None:
@@ -90,9 +97,10 @@ def compile_only(loaded: LoadedConfig) -> tuple[Graph, Plan]:
     config = loaded.config
     model = make_model(config, loaded.layer_paths, probe(config.data, config.seed))
     size = config.training.batch_size
-    batch = load(config.data, config.seed).splits["train"].rows if size == "full" else size
+    if size == "full":
+        size = Session(config, loaded.layer_paths, load(config.data, config.seed)).batch_size
     goal = Goal(training=True, gradients=True, weighted=config.data.sample_weights is not None)
     graph = model.graph()
-    threads = choose_threads(config.training.threads, graph, batch)
+    threads = choose_threads(config.training.threads, graph, size)
     rule = OptimizerRule(config.optimizer)
-    return graph, compile_plan(model, goal, rule, config.precision, batch, threads, config.seed)
+    return graph, compile_plan(model, goal, rule, config.precision, size, threads, config.seed)

@@ -13,7 +13,6 @@ import numpy as np
 from dlrun.compiler.traffic import moved_bytes
 from dlrun.config.load import LoadedConfig
 from dlrun.data.load import load
-from dlrun.data.random import permutation
 from dlrun.executor.ceiling import product_ceiling
 from dlrun.executor.executor import Array
 from dlrun.executor.profiler import CallTimes, Profiler, Timings
@@ -159,7 +158,7 @@ def profile_network(loaded: LoadedConfig, steps: int | None = None, listener: Li
     dataset = load(loaded.config.data, loaded.config.seed)
     session = Session(loaded.config, loaded.layer_paths, dataset, listener)
     executor = session.start_training()
-    executor.data["order"][:] = permutation(len(executor.data["order"]), session.config.seed, "shuffle/0")
+    executor.data["order"][:] = session.sampling.order(0)
     ceilings = [product_ceiling(session.threads, session.config.precision)]
     work = _Steps(session)
     seconds = work.warm_up()
@@ -179,7 +178,7 @@ class _Steps:
         self.session = session
         self.profiler = Profiler(session.training or session.start_training(), session.listener.compiling)
         self.group = session.config.optimizer.gradient_accumulation_steps or 1
-        self.table = step_table(0, session.split("train").rows, session.batch_size, drop_last=True, group=self.group)
+        self.table = step_table(0, session.sampling.rows, session.batch_size, drop_last=True, group=self.group)
         self.done = 0
 
     def warm_up(self) -> float:

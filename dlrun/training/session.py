@@ -29,6 +29,7 @@ from dlrun.plan import Plan
 from dlrun.runs.environment import versions
 from dlrun.training.events import Listener
 from dlrun.training.ids import check_ids
+from dlrun.training.sampling import Sampling, make_sampling
 from dlrun.training.steps import mean_loss, run_all, step_table
 
 EVALUATION_BATCH = 256
@@ -105,8 +106,13 @@ class Session:
     @property
     def batch_size(self) -> int:
         """Rows in a full training step."""
-        size, rows = self.config.training.batch_size, self.split("train").rows
+        size, rows = self.config.training.batch_size, self.sampling.rows
         return rows if size == "full" else min(size, rows)
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """Which training rows an epoch takes. Raises ConfigError where they can't be resampled."""
+        return make_sampling(self.config, self.dataset.signature, self.split("train"))
 
     def _largest_batch(self) -> int:
         """Return the rows of a training step; of data without training rows, those of an evaluation's."""
@@ -131,11 +137,12 @@ class Session:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user is to know of the data and of what isn't measured."""
+        notes = (*self.dataset.notes, *self.sampling.notes)
         if not self.config.metrics or self.measures_training:
-            return self.dataset.notes
+            return notes
         size = self.split("train").rows * self.outputs * np.dtype(self.config.precision).itemsize / 1e9
         left_out = f"metrics are measured on validation rows only: the training rows' predictions are {size:.1f} GB"
-        return (*self.dataset.notes, left_out)
+        return (*notes, left_out)
 
     def training_plan(self) -> Plan:
         """Compile the plan of a training step."""
@@ -148,8 +155,8 @@ class Session:
     def start_training(self) -> Executor:
         """Return the executor of training steps, with weights as they start."""
         split = self.split("train")
-        data = self.data_of(split, split.rows, self.measures_training)
-        data["order"] = np.zeros(split.rows, np.int64)
+        data = self.data_of(split, self.sampling.rows, self.measures_training)
+        data["order"] = np.zeros(self.sampling.rows, np.int64)
         self.training = self._weights = Executor(
             self.training_plan(), self.threads, data, progress=self.listener.compiling
         )

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.random import permutation
 from dlrun.executor.executor import Array, Executor
 from dlrun.metrics import scalars
 from dlrun.schedules.reduce_on_plateau import Plateau, ReduceOnPlateau
@@ -48,7 +47,8 @@ class Trainer:
         self.state = TrainingState()
         self.stop_reason: str | None = None
         self._split = session.split("train")
-        self._table = step_table(0, self._split.rows, session.batch_size, self.config.training.drop_last, self._group)
+        drop_last = self.config.training.drop_last
+        self._table = step_table(0, session.sampling.rows, session.batch_size, drop_last, self._group)
         self._validates = "validation" in session.dataset.splits
         self._best = best_monitor(self.config, self._validates)
         self._early = early_stopping_monitor(self.config)
@@ -110,17 +110,10 @@ class Trainer:
         parameters = sum(node.parameters for node in session.graph.nodes.values())
         self.listener.start(
             Start(
-                parameters, self._split.rows, validation.rows if validation else 0, self.steps_per_epoch,
+                parameters, session.sampling.rows, validation.rows if validation else 0, self.steps_per_epoch,
                 self.config.training.epochs, self.state.epoch, session.threads, session.notes,
             )
         )  # fmt: skip
-
-    def _order(self, epoch: int) -> Array:
-        """Return the order of the rows in an epoch: a function of the seed and the epoch's number."""
-        rows = self._split.rows
-        if not self.config.training.shuffle:
-            return np.arange(rows, dtype=np.int64)
-        return permutation(rows, self.config.seed, f"shuffle/{epoch}")
 
     def learning_rates(self, steps: Array) -> Array:
         """Return the learning rate of each global step."""
@@ -140,7 +133,7 @@ class Trainer:
     def _run_epoch(self) -> None:
         """Run the rest of the running epoch, or as much of it as there is time for."""
         state = self.state
-        self.executor.data["order"][:] = self._order(state.epoch)
+        self.executor.data["order"][:] = self.session.sampling.order(state.epoch)
         table = self._table.copy()
         table[:, 1] += state.epoch * self.steps_per_epoch
         table = table[state.step_of_epoch :][: max(0, self.total_steps - state.step)]

@@ -46,6 +46,10 @@ def binary(smoothing=0.0, positive=1.0):
     return loss
 
 
+def weighed(classes):
+    return lambda z, t: classes[int(t)] * binary()(z, t)
+
+
 def cross(smoothing=0.0):
     def loss(z, label):
         t = np.full(len(z), smoothing / len(z))
@@ -110,6 +114,7 @@ COUNTS = generator.integers(0, 9, (ROWS, SIZE)).astype(float)
 PARTS = SHARES / SHARES.sum(1, keepdims=True)
 PARTS[0] = [0, 0.5, 0.5, 0, 0]
 RISING = {"label_smoothing": 0.1, "class_weights": [1, 2, 3, 4, 5]}
+POSITIVE = (1, 2, 3, 0.5, 1)
 SKEWED = {"class_weights": {"b": 3, "d": 0.5}}
 
 CASES = {
@@ -127,6 +132,8 @@ CASES = {
     "binary, many": (BINARY(), binary(), sigmoid, OUTPUTS, BITS, None),
     "binary, shares": (BINARY(label_smoothing=0.2, positive_weight=3), binary(0.2, 3), sigmoid, OUTPUTS, SHARES, None),
     "binary, labels": (BINARY(), binary(), sigmoid, OUTPUTS[:, :1], TWO, ("no", "yes")),
+    "binary, each": (BINARY(positive_weight=POSITIVE), binary(0, np.array(POSITIVE)), sigmoid, OUTPUTS, BITS, None),
+    "binary, weights": (BINARY(class_weights={"yes": 3}), weighed((1, 3)), sigmoid, OUTPUTS[:, :1], TWO, ("no", "yes")),
     "cross_entropy": (CROSS(), cross(), softmax, OUTPUTS, LABELS, CLASSES),
     "cross_entropy, smooth": (CROSS(label_smoothing=0.1), cross(0.1), softmax, OUTPUTS, LABELS, CLASSES),
     "cross_entropy, weights": (CROSS(**SKEWED), skewed_cross, softmax, OUTPUTS, LABELS, CLASSES),
@@ -207,6 +214,22 @@ def test_balanced_classes_weigh_the_same():
     np.testing.assert_allclose(balanced.losses, plain.losses * (20 / np.array(counts))[LABELS], rtol=1e-12)
 
 
+def test_balanced_yes_and_no_weigh_the_same():
+    outputs = OUTPUTS[:, :1]
+    balanced = run_loss(BINARY(class_weights="balanced"), outputs, TWO, None, ("no", "yes"), (90, 10))
+    plain = run_loss(BINARY(), outputs, TWO, None, ("no", "yes"))
+    np.testing.assert_allclose(balanced.losses, plain.losses * np.array([100 / 180, 100 / 20])[TWO], rtol=1e-12)
+
+
+def test_positive_weights_go_by_the_labels_names():
+    loss = BINARY.model_validate({"positive_weight": {"c": 3, "a": 2}})
+    target = Feature("tags", (3,), "float32", columns=("a", "b", "c"))
+    assert loss._positive_weights(3, target) == (2, 1, 3)
+    counts = ((90, 10), (50, 50), (100, 0))
+    tags = Feature("tags", (3,), "float32", columns=("a", "b", "c"), label_counts=counts)
+    assert BINARY(positive_weight="balanced")._positive_weights(3, tags) == (9, 1, 100)
+
+
 @pytest.mark.parametrize("case", [case for case in CASES.values() if case[3] is OUTPUTS], ids=lambda case: str(case[0]))
 def test_nan_ends_the_step(case):
     loss, _, _, outputs, targets, classes = case
@@ -242,6 +265,11 @@ def numbers(*shape):
         (LOSSES["kl_divergence"](), (3,), labels(3), "a share for each class", "use loss: cross_entropy"),
         (CROSS(class_weights=[1, 2]), (3,), labels(3), "class_weights has 2 entries", None),
         (CROSS(class_weights={"c7": 1}), (3,), labels(3), "no class 'c7'", "one of: c0, c1, c2"),
+        (BINARY(class_weights={"c0": 2}), (3,), numbers(3), "class_weights needs a target of two", "positive_weight"),
+        (BINARY(class_weights={"c2": 2}), (1,), labels(2), "no class 'c2'", "one of: c0, c1"),
+        (BINARY(positive_weight=(1.0, 2.0)), (3,), numbers(3), "positive_weight has 2 entries", None),
+        (BINARY(positive_weight="balanced"), (3,), numbers(3), "balanced needs a target of nothing but 0", "a number"),
+        (BINARY(positive_weight={"b": 2}), (1,), labels(2), "no label 'b'", "one of: species"),
         (CROSS(class_weights="balanced"), (3,), numbers(3), "balanced needs a target of classes", "a list"),
     ],
 )
