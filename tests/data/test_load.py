@@ -200,8 +200,8 @@ def test_catalog(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mnist(own_place / "datasets/mnist")
     listed = {row.name: row for row in catalog.catalog()}
     assert set(listed) == {
-        "breast_cancer", "cifar10", "diabetes", "digits", "etth1", "fashion_mnist", "iris", "mnist", "names", "rt_polarity",
-        "tiny_shakespeare", "wine",
+        "breast_cancer", "cifar10", "diabetes", "digits", "etth1", "fashion_mnist", "iris", "mnist",
+        "movielens_100k", "names", "rt_polarity", "tiny_shakespeare", "wine",
     }  # fmt: skip
     assert listed["mnist"].where == "datasets/mnist"
     assert listed["mnist"].rows == {"train": 100, "test": 40}

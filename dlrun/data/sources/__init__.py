@@ -7,6 +7,8 @@ from dlrun.data.sources.etth1 import Etth1
 from dlrun.data.sources.fashion_mnist import FashionMnist
 from dlrun.data.sources.image_folder import ImageFolder
 from dlrun.data.sources.mnist import Mnist
+from dlrun.data.sources.movielens_100k import Movielens100k
+from dlrun.data.sources.multi30k import Multi30k
 from dlrun.data.sources.npy import Npy
 from dlrun.data.sources.npz import Npz
 from dlrun.data.sources.parquet import Parquet
@@ -30,6 +32,8 @@ SOURCES: Registry[Source] = Registry(
         Iris,
         Mnist,
         Names,
+        Movielens100k,
+        Multi30k,
         Npy,
         Npz,
         Parquet,
