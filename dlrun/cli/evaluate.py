@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlrun.cli.train import RunsFolder
+from dlrun.cli.translate import Beam, LengthPenalty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,8 @@ def evaluate(
     checkpoint: Annotated[
         str | None, typer.Option(help="best or last; best where the run restores its best weights, else last.")
     ] = None,
+    beam: Beam = 4,
+    length_penalty: LengthPenalty = 0.6,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     runs: RunsFolder = Path("runs"),
 ) -> None:
@@ -37,10 +40,11 @@ def evaluate(
     """
     from dlrun.cli.output import hand_over, print_json
     from dlrun.runs.directory import find_run
+    from dlrun.training.beam import Search
     from dlrun.training.evaluation import draw_evaluation, evaluate_run, write_evaluation
 
     found = find_run(run, runs)
-    evaluation = evaluate_run(found, split, checkpoint, file)
+    evaluation = evaluate_run(found, split, checkpoint, file, Search(beam, length_penalty))
     write_evaluation(found, evaluation)
     result: dict[str, Any] = evaluation.to_json()
     if json:

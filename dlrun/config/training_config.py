@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dlrun.config.duration import Duration
 from dlrun.registry import Spec
@@ -61,6 +61,9 @@ class TrainingConfig(Spec):
     """The time after which training stops, in seconds, or as in 45s, 10m, 1h30m."""
     batch_size: Positive | Literal["full"] = 32
     """The number of rows in a step; 'full' takes them all, which is batch gradient descent."""
+    buckets: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
+    """Lengths in tokens, such as [16, 24]: a batch is of rows of about the same length, and what is beyond the next of
+    these lengths, where all of its rows are padded, is left out. None when left out."""
     shuffle: bool = True
     """Whether the training rows are shuffled anew for every epoch."""
     drop_last: bool = False
@@ -73,3 +76,10 @@ class TrainingConfig(Spec):
     """Which checkpoints are kept."""
     threads: Positive | Literal["auto"] = "auto"
     """The number of threads; 'auto' takes one for each core, fewer for small steps. The results don't depend on it."""
+
+    @field_validator("buckets")
+    @classmethod
+    def _ascending(cls, buckets: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if buckets is not None and list(buckets) != sorted(set(buckets)):
+            raise ValueError("the lengths must grow, as in [16, 24]")
+        return buckets

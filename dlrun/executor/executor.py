@@ -59,8 +59,8 @@ class Executor:
     """A plan with its memory.
 
     `data` gives the arrays that the plan's data buffers stand for, C-contiguous and of the buffers' dtypes. `weights`
-    is another executor of the same network whose weights this one shares. `progress` is told of kernels that have
-    to be compiled (name, done, total).
+    is another executor of the same network whose weights this one shares, or all regions of `shared`. `progress` is
+    told of kernels that have to be compiled (name, done, total).
     """
 
     def __init__(
@@ -70,10 +70,13 @@ class Executor:
         data: Mapping[str, Array],
         weights: Executor | None = None,
         progress: Callable[[str, int, int], None] | None = None,
+        shared: Sequence[Region] = ("weights",),
     ) -> None:
         self.plan, self.threads = plan, threads
         self.addresses = load_kernels([*plan.kernels, run_steps], plan.precision, progress)
-        self.arenas: dict[Region, Array] = {} if weights is None else {"weights": weights.arenas["weights"]}
+        self.arenas: dict[Region, Array] = (
+            {} if weights is None else {region: weights.arenas[region] for region in shared}
+        )
         for region, size in plan.arena_bytes.items():
             if region not in self.arenas:
                 self.arenas[region] = page_zeros(size)

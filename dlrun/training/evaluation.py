@@ -19,8 +19,10 @@ from dlrun.executor.executor import Array
 from dlrun.metrics.confusion_matrix import ConfusionMatrix
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.files import write_text
+from dlrun.training.beam import Search
 from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
 from dlrun.training.session import Session
+from dlrun.training.translation import Translator, translated_input
 
 MISTAKES = 36
 """How many of the most confident mistakes are drawn."""
@@ -46,9 +48,12 @@ class Evaluation:
         }  # fmt: skip
 
 
-def evaluate_run(run: RunDirectory, split: str, which: str | None, file: Path | None = None) -> Evaluation:
+def evaluate_run(
+    run: RunDirectory, split: str, which: str | None, file: Path | None = None, search: Search | None = None
+) -> Evaluation:
     """Measure a run's network on a split of its own data, or on all rows of another file.
 
+    A network that translates is measured by the BLEU of its translations too, which `search` looks for.
     Raises: CheckpointError, DataError; CheckpointError too when the data aren't those the run was made with.
     """
     path = checkpoint_path(run, which)
@@ -64,8 +69,26 @@ def evaluate_run(run: RunDirectory, split: str, which: str | None, file: Path | 
     session.evaluator(split, rows)
     put_weights(session, restored.checkpoint, path)
     metrics, predictions = session.evaluate(split, rows)
+    notes = dataset.notes
+    if translated_input(restored) is not None:
+        more, note = _translations(run, restored, rows, file, which, search or Search())
+        metrics, notes = {**metrics, **more}, (*notes, note)
     data = str(file) if file is not None else f"the {split} split"
-    return Evaluation(metrics, predictions, rows, dataset.signature.target, data, path.stem, dataset.notes)
+    return Evaluation(metrics, predictions, rows, dataset.signature.target, data, path.stem, notes)
+
+
+def _translations(
+    run: RunDirectory, restored: Restored, rows: Split, file: Path | None, which: str | None, search: Search
+) -> tuple[dict[str, float], str]:
+    """Return the BLEU of the translations of some rows, and how it was measured, or why it wasn't."""
+    data = restored.config.config.data
+    if file is not None:
+        data = data.model_copy(update={"source": data.source.model_copy(update={"path": str(file)})})
+    try:
+        bleu = Translator(run, which).bleu_of(rows, data, search)
+    except (MissingExtra, UsageError) as error:
+        return {}, f"no BLEU: {error.message}; {error.help}"
+    return {"bleu": bleu.score}, f"BLEU {bleu.score:.2f} of beam {search.beam}: {bleu.signature}"
 
 
 def own_data(restored: Restored) -> Dataset:

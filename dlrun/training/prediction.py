@@ -41,7 +41,8 @@ def predict_rows(
         raise UsageError(f"there is no file {', '.join(missing)}")
     target = restored.signature.target
     if target.kind == "labels" and target.shape:
-        raise UsageError(f"{run.path} predicts a class at each position of a sequence", f"dlrun generate {run.path}")
+        command = "generate" if len(restored.signature.inputs) == 1 else "translate"
+        raise UsageError(f"{run.path} predicts a class at each position of a sequence", f"dlrun {command} {run.path}")
     split = load_inputs(config.data, restored.fitted, restored.signature, files, texts)
     dataset = Dataset(restored.signature, {"predict": split}, restored.fingerprint, restored.fitted)
     session = Session(config, restored.config.layer_paths, dataset)

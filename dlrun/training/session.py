@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +28,7 @@ from dlrun.layers.base import Layer
 from dlrun.metrics import Tracker
 from dlrun.plan import Plan
 from dlrun.runs.environment import versions
+from dlrun.training.buckets import BucketExecutor, Buckets, check_weights, cut_signature, cut_split, make_buckets
 from dlrun.training.events import Listener
 from dlrun.training.ids import check_ids
 from dlrun.training.sampling import Sampling, make_sampling
@@ -103,6 +105,18 @@ class Session:
             raise DataError(f"the data have no {name} split", f"splits: {', '.join(self.dataset.splits)}")
         return found
 
+    @cached_property
+    def buckets(self) -> Buckets | None:
+        """The lengths at which training steps are cut, where the config has any. Raises ConfigError."""
+        return make_buckets(self.config, self.dataset.signature, self.split("train"))
+
+    def epoch_order(self, epoch: int) -> Array:
+        """Return the training rows of an epoch in their order: a function of the seed and the epoch's number."""
+        order = self.sampling.order(epoch)
+        if self.buckets is None:
+            return order
+        return self.buckets.order(order, self.batch_size, self.config.seed, epoch, self.sampling.shuffle)
+
     @property
     def batch_size(self) -> int:
         """Rows in a full training step."""
@@ -126,6 +140,8 @@ class Session:
     @property
     def measures_training(self) -> bool:
         """Whether metrics of the training rows are measured: not where their predictions would fill the memory."""
+        if self.config.training.buckets is not None:
+            return False
         return not self._is_sequence or self.split("train").rows * self.outputs <= MOST_COLLECTED
 
     @property
@@ -140,28 +156,43 @@ class Session:
         notes = (*self.dataset.notes, *self.sampling.notes)
         if not self.config.metrics or self.measures_training:
             return notes
+        if self.config.training.buckets is not None:
+            return (*notes, "metrics are measured on validation rows only: buckets collect no predictions")
         size = self.split("train").rows * self.outputs * np.dtype(self.config.precision).itemsize / 1e9
         left_out = f"metrics are measured on validation rows only: the training rows' predictions are {size:.1f} GB"
         return (*notes, left_out)
 
     def training_plan(self) -> Plan:
         """Compile the plan of a training step."""
+        return self._training_plan(self.model)
+
+    def _training_plan(self, model: Model) -> Plan:
         split = self.split("train")
         goal = Goal(
             training=True, gradients=True, weighted=split.weights is not None, predictions=self.measures_training
         )  # fmt: skip
-        return self._compile(goal, OptimizerRule(self.config.optimizer), self.batch_size)
+        return self._compile(goal, OptimizerRule(self.config.optimizer), self.batch_size, model)
 
     def start_training(self) -> Executor:
         """Return the executor of training steps, with weights as they start."""
         split = self.split("train")
         data = self.data_of(split, self.sampling.rows, self.measures_training)
         data["order"] = np.zeros(self.sampling.rows, np.int64)
-        self.training = self._weights = Executor(
-            self.training_plan(), self.threads, data, progress=self.listener.compiling
-        )
+        plan, progress = self.training_plan(), self.listener.compiling
+        if self.buckets is None:
+            self.training = self._weights = Executor(plan, self.threads, data, progress=progress)
+        else:
+            cut = [self._cut(length, split, data) for length in self.buckets.lengths[:-1]]
+            self.training = self._weights = BucketExecutor(plan, self.threads, data, self.buckets, cut, progress)
         self.draw_weights(self.training)
         return self.training
+
+    def _cut(self, length: int, split: Split, data: Mapping[str, Array]) -> tuple[Plan, dict[str, Array]]:
+        """Return the plan and data of training steps whose sequences have at most so many tokens."""
+        signature = cut_signature(self.dataset.signature, self.config, length)
+        model = replace(self.model, signature=signature)
+        check_weights(self.graph, model)
+        return self._training_plan(model), {**data, **_arrays(cut_split(split, signature))}
 
     def evaluator(self, name: str, split: Split | None = None, loss: bool = True) -> Executor:
         """Return the executor that evaluates a split with the network's present weights."""
@@ -280,9 +311,9 @@ class Session:
         for tracker in trackers:
             tracker.update(truth, predictions, weights)
 
-    def _compile(self, goal: Goal, updates: UpdateRule, batch: int) -> Plan:
+    def _compile(self, goal: Goal, updates: UpdateRule, batch: int, model: Model | None = None) -> Plan:
         config = self.config
-        return compile_plan(self.model, goal, updates, config.precision, batch, self.threads, config.seed)
+        return compile_plan(model or self.model, goal, updates, config.precision, batch, self.threads, config.seed)
 
     def data_of(self, split: Split, rows: int, predictions: bool = True) -> dict[str, Array]:
         """Return the arrays that a plan's data buffers stand for, those that it fills with so many rows.
@@ -290,8 +321,7 @@ class Session:
         Raises DataError for ids that no embedding has.
         """
         check_ids(self.graph, self.dataset.signature, split)
-        data: dict[str, Array] = {f"data/inputs/{name}": array for name, array in split.inputs.items()}
-        data |= {f"data/targets/{name}": array for name, array in split.targets.items()}
+        data = _arrays(split)
         if split.weights is not None:
             data["data/sample_weights"] = split.weights
         data["out/losses"] = zeros(rows, self.config.precision)
@@ -299,6 +329,12 @@ class Session:
         if predictions:
             data["out/predictions"] = zeros((rows, self.outputs), self.config.precision)
         return data
+
+
+def _arrays(split: Split) -> dict[str, Array]:
+    """Return a split's inputs and targets by the names of the plan's buffers."""
+    arrays = {f"data/inputs/{name}": array for name, array in split.inputs.items()}
+    return arrays | {f"data/targets/{name}": array for name, array in split.targets.items()}
 
 
 def _results(trackers: Sequence[Tracker]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dlrun.data.sources.movielens_100k import Movielens100k
 from dlrun.data.sources.multi30k import Multi30k
 from dlrun.data.sources.npy import Npy
 from dlrun.data.sources.npz import Npz
+from dlrun.data.sources.parallel_text import ParallelText
 from dlrun.data.sources.parquet import Parquet
 from dlrun.data.sources.sklearn_sets import BreastCancer, Diabetes, Digits, Iris, Wine
 from dlrun.data.sources.synthetic import Synthetic
@@ -26,16 +27,17 @@ SOURCES: Registry[Source] = Registry(
         Csv,
         Diabetes,
         Digits,
+        Etth1,
         FashionMnist,
         ImageFolder,
-        Etth1,
         Iris,
         Mnist,
-        Names,
         Movielens100k,
         Multi30k,
+        Names,
         Npy,
         Npz,
+        ParallelText,
         Parquet,
         RtPolarity,
         Synthetic,
