@@ -21,7 +21,7 @@ from dlrun.kernels.products import NO_LIMIT, rows_ahead
 
 
 @helper
-def scalar_product(a, b, count):  # type: ignore[no-untyped-def]
+def scalar_product(a, b, count):
     """Return sum_i a[i] b[i]: eight sums side by side, so that none waits for the last addition."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = real(0)
     done = count // 8 * 8

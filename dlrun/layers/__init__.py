@@ -26,6 +26,7 @@ from dlrun.layers.gru import GRU
 from dlrun.layers.l2_normalize import L2Normalize
 from dlrun.layers.layer_normalization import LayerNormalization
 from dlrun.layers.lstm import LSTM
+from dlrun.layers.masking import Masking
 from dlrun.layers.max_pool1d import MaxPool1D
 from dlrun.layers.max_pool2d import MaxPool2D
 from dlrun.layers.maximum import Maximum, Minimum
@@ -74,6 +75,7 @@ LAYERS: Registry[Layer] = Registry(
         L2Normalize,
         LSTM,
         LayerNormalization,
+        Masking,
         MaxPool1D,
         MaxPool2D,
         Maximum,

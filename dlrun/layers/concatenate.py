@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlrun.errors import ShapeError
 from dlrun.kernels.lang import In, InOut, Live, Out, Size, Thread, Threads, first_of, helper, kernel, last_of, shift
+from dlrun.kernels.masks import both_masks
 from dlrun.layers.axes import place_of_axis
-from dlrun.layers.base import Layer, Shape, shape_text
+from dlrun.layers.base import Layer, MaskRule, Shape, shape_text
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
 
 
 class Concatenate(Layer):
-    """Joins two or more inputs along an axis; their other extents must agree."""
+    """Joins two or more inputs along an axis; their other extents must agree.
+
+    Of padded sequences side by side a position is real where it is in all of them; one after the other they keep their
+    masks.
+    """
 
     type: Literal["concatenate"] = "concatenate"
     axis: int = -1
@@ -23,6 +28,7 @@ class Concatenate(Layer):
 
     number_of_inputs: ClassVar[tuple[int, int | None]] = (2, None)
     reads_output: ClassVar[bool] = False
+    mask_rule: ClassVar[MaskRule] = "make"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the inputs' shape with the extents along the axis added up."""
@@ -50,6 +56,26 @@ class Concatenate(Layer):
         """Emit a copy of each input into its part of the output."""
         for index, (x, part) in enumerate(zip(emit.inputs, self._parts(emit), strict=True)):
             emit.call(put_first_part if index == 0 else put_part, x=x, y=emit.output, **part)
+        self._emit_mask(emit)
+
+    def _emit_mask(self, emit: Emitter) -> None:
+        """Emit the mask, if an input has one: the inputs' in a row along the axis of time, else what is real in all."""
+        masks = [emit.mask_of(index) for index in range(len(emit.inputs))]
+        found = list(dict.fromkeys(mask for mask in masks if mask is not None))
+        if not found:
+            return
+        start, width = 0, emit.output_shape[0]
+        common: dict[str, Any] = {"y": emit.new_mask, "rows": emit.rows}
+        if place_of_axis(self.axis, len(emit.output_shape)) > 0:
+            emit.call(put_first_part, x=found[0], runs=1, size=width, start=0, width=width, **common)
+            for other in found[1:]:
+                emit.call(both_masks, mask=other, time=width, **common)
+            return
+        for index, (mask, (time, *_)) in enumerate(zip(masks, emit.input_shapes, strict=True)):
+            x = mask or emit.constant(f"ones_{time}", (1.0,) * (time * emit.batch))
+            kernel = put_first_part if index == 0 else put_part
+            emit.call(kernel, x=x, runs=1, size=time, start=start, width=width, **common)
+            start += time
 
     def backward(self, emit: Emitter) -> None:
         """Emit a copy of each input's part of the gradient."""

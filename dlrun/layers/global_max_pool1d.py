@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class GlobalMaxPool1D(GlobalPool1D):
-    """The largest entry of each channel of a sequence (steps, channels)."""
+    """The largest entry of each channel of a sequence (steps, channels), over its real positions.
+
+    Padding (the input's mask) is left out, as in an unpadded sequence; of nothing but padding the result is 0.
+    """
 
     type: Literal["global_max_pool1d"] = "global_max_pool1d"
 

@@ -11,10 +11,17 @@ from dlrun.kernels.global_pooling import (
     global_max_backward,
     global_max_forward,
 )
+from dlrun.kernels.masked_pooling import (
+    masked_average_backward,
+    masked_average_forward,
+    masked_max_backward,
+    masked_max_forward,
+)
 from dlrun.layers.base import Layer, Shape, expect_rank
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
+    from dlrun.plan import Buffer
 
 
 class GlobalPool(Layer):
@@ -38,7 +45,7 @@ class GlobalPool(Layer):
 
 
 class GlobalPool1D(GlobalPool):
-    """A global pool over sequences."""
+    """A global pool over sequences; where they have a mask, over their real positions."""
 
     rank: ClassVar[int] = 2
     axes: ClassVar[str] = "(steps, channels)"
@@ -53,30 +60,45 @@ class GlobalPool2D(GlobalPool):
 
 def _sizes(emit: Emitter) -> dict[str, Any]:
     *axes, channels = emit.input_shapes[0]
-    return {"rows": emit.rows, "places": prod(axes), "channels": channels}
+    return {"rows": emit.rows, "places" if emit.mask is None else "time": prod(axes), "channels": channels}
 
 
 def max_forward(emit: Emitter) -> None:
     """Emit y = the largest entry of each channel; where it stands is saved."""
-    winner = emit.saved("winner", emit.input_shapes[0][-1], "int32")
-    emit.call(global_max_forward, x=emit.input, y=emit.output, winner=winner, **_sizes(emit))
+    common = {"x": emit.input, "y": emit.output, "winner": _winner(emit), **_sizes(emit)}
+    if emit.mask is None:
+        emit.call(global_max_forward, **common)
+    else:
+        emit.call(masked_max_forward, mask=emit.mask, **common)
 
 
 def max_backward(emit: Emitter) -> None:
     """Emit dx = dy where the largest entries stood."""
     dx = emit.input_gradient()
     if dx is not None:
-        winner = emit.saved("winner", emit.input_shapes[0][-1], "int32")
-        emit.call(global_max_backward, dy=emit.output_gradient, winner=winner, dx=dx, **_sizes(emit))
+        kernel = global_max_backward if emit.mask is None else masked_max_backward
+        emit.call(kernel, dy=emit.output_gradient, winner=_winner(emit), dx=dx, **_sizes(emit))
+
+
+def _winner(emit: Emitter) -> Buffer:
+    return emit.saved("winner", emit.input_shapes[0][-1], "int32")
 
 
 def average_forward(emit: Emitter) -> None:
     """Emit y = the mean of each channel."""
-    emit.call(global_average_forward, x=emit.input, y=emit.output, **_sizes(emit))
+    common = {"x": emit.input, "y": emit.output, **_sizes(emit)}
+    if emit.mask is None:
+        emit.call(global_average_forward, **common)
+    else:
+        emit.call(masked_average_forward, mask=emit.mask, **common)
 
 
 def average_backward(emit: Emitter) -> None:
     """Emit dx = dy spread evenly over the places."""
     dx = emit.input_gradient()
-    if dx is not None:
+    if dx is None:
+        return
+    if emit.mask is None:
         emit.call(global_average_backward, dy=emit.output_gradient, dx=dx, **_sizes(emit))
+    else:
+        emit.call(masked_average_backward, dy=emit.output_gradient, mask=emit.mask, dx=dx, **_sizes(emit))

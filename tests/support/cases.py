@@ -83,6 +83,7 @@ SINGLE: dict[str, Case] = {
     "l2_normalize": alone("features"),
     "layer_normalization": alone("features"),
     "lstm": alone("ids", units=19, return_sequences=True, dropout=0.2),
+    "masking": alone("sequence"),
     "max_pool1d": alone("sequence", pool_size=2),
     "max_pool2d": alone("image", pool_size=2),
     "maximum": merging(),
@@ -140,6 +141,14 @@ MORE = {
         {"type": "dense", "units": 6, "name": "h"},
         {"type": "dot", "inputs": ["h", "h"], "axes": [2, -1]},
         {"type": "dense", "units": 37},
+    ),
+    "convolutions over padded text": behind(
+        "ids",
+        {"type": "conv1d", "filters": 19, "kernel_size": 3, "name": "a"},
+        {"type": "global_max_pool1d", "name": "of_a"},
+        {"type": "conv1d", "filters": 6, "kernel_size": 4, "padding": "same", "inputs": ["embedding_1"]},
+        {"type": "global_average_pool1d", "name": "of_b"},
+        {"type": "concatenate", "inputs": ["of_a", "of_b"]},
     ),
     "normalised dense": behind("features", {"type": "batch_normalization"}, {"type": "dense", "units": 35}),
 }

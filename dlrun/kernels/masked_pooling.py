@@ -1,0 +1,117 @@
+"""Pooling over the real positions of padded sequences: x (rows, time, channels), mask (rows, time), y (rows, channels).
+
+Padding's entries are not read, and get no gradient. A sequence of nothing but padding gives 0.
+"""
+
+from dlrun.kernels.chunks import clear
+from dlrun.kernels.global_pooling import TOGETHER, largest_of_four
+from dlrun.kernels.lang import (
+    In,
+    InInt,
+    Live,
+    Out,
+    OutInt,
+    Size,
+    Thread,
+    Threads,
+    first_of,
+    helper,
+    kernel,
+    last_of,
+    real,
+    select,
+    shift,
+)
+from dlrun.kernels.pooling import larger
+
+
+@helper
+def count_real(mask, time):
+    """Return how many positions are real."""
+    total = 0
+    for t in range(time):
+        total += select(mask[t] != real(0), 1, 0)
+    return total
+
+
+@kernel
+def masked_max_forward(
+    x: In, mask: In, y: Out, winner: OutInt, rows: Live, time: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
+    """y[r, c] = the largest x[r, t, c] of real t; winner = t, the first of equals, or -1 where there is none.
+
+    NaN counts as larger than all numbers. Saves for backward: winner (rows, channels). Partition: samples.
+    """
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        sequence, is_real = shift(x, r * time * channels), shift(mask, r * time)
+        best, which = shift(y, r * channels), shift(winner, r * channels)
+        t = 0
+        while t < time and is_real[t] == real(0):
+            t += 1
+        if t == time:
+            clear(best, channels)
+            for c in range(channels):
+                which[c] = -1
+            continue
+        start = shift(sequence, t * channels)
+        for c in range(channels):
+            best[c] = start[c]
+            which[c] = t
+        t += 1
+        while t < time:
+            here = shift(sequence, t * channels)
+            if t + TOGETHER <= time and count_real(shift(is_real, t), TOGETHER) == TOGETHER:
+                largest_of_four(here, t, best, which, channels)
+                t += TOGETHER
+            else:
+                if is_real[t] != real(0):
+                    larger(here, t, best, which, channels)
+                t += 1
+
+
+@kernel
+def masked_max_backward(
+    dy: In, winner: InInt, dx: Out, rows: Live, time: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
+    """dx[r, winner[r, c], c] = dy[r, c], all else 0. Partition: samples."""
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        target, which = shift(dx, r * time * channels), shift(winner, r * channels)
+        clear(target, time * channels)
+        if which[0] >= 0:
+            for c in range(channels):
+                target[which[c] * channels + c] = dy[r * channels + c]
+
+
+@kernel
+def masked_average_forward(
+    x: In, mask: In, y: Out, rows: Live, time: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
+    """y[r, c] = the mean of x[r, t, c] over real t, added up in order. Partition: samples."""
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        sequence, is_real, mean = shift(x, r * time * channels), shift(mask, r * time), shift(y, r * channels)
+        clear(mean, channels)
+        for t in range(time):
+            if is_real[t] != real(0):
+                row = shift(sequence, t * channels)
+                for c in range(channels):
+                    mean[c] += row[c]
+        scale = real(1) / real(max(count_real(is_real, time), 1))
+        for c in range(channels):
+            mean[c] *= scale
+
+
+@kernel
+def masked_average_backward(
+    dy: In, mask: In, dx: Out, rows: Live, time: Size, channels: Size, thread: Thread, threads: Threads
+) -> None:
+    """dx[r, t, c] = dy[r, c] / the count of real positions where t is real, else 0. Partition: samples."""
+    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        gradient, is_real = shift(dy, r * channels), shift(mask, r * time)
+        scale = real(1) / real(max(count_real(is_real, time), 1))
+        for t in range(time):
+            row = shift(dx, (r * time + t) * channels)
+            if is_real[t] != real(0):
+                for c in range(channels):
+                    row[c] = gradient[c] * scale
+            else:
+                clear(row, channels)
