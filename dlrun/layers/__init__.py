@@ -42,8 +42,8 @@ from dlrun.layers.spatial_dropout import SpatialDropout
 from dlrun.layers.transformer_decoder import TransformerDecoder
 from dlrun.layers.transformer_encoder import TransformerEncoder
 from dlrun.layers.up_sampling2d import UpSampling2D
-from dlrun.layers.zero_padding2d import ZeroPadding2D
 from dlrun.layers.variational_sampling import VariationalSampling
+from dlrun.layers.zero_padding2d import ZeroPadding2D
 from dlrun.registry import Registry
 
 LAYERS: Registry[Layer] = Registry(
@@ -93,9 +93,9 @@ LAYERS: Registry[Layer] = Registry(
         TransformerDecoder,
         TransformerEncoder,
         UpSampling2D,
+        VariationalSampling,
         ZeroPadding2D,
     ),
-        VariationalSampling,
     synonyms={
         **ACTIVATIONS.synonyms,
         "average_pooling1d": "average_pool1d",

@@ -101,8 +101,8 @@ SINGLE: dict[str, Case] = {
     "transformer_decoder": alone("ids", num_heads=3, intermediate_dim=19, rotary=True),
     "transformer_encoder": alone("ids", num_heads=2, intermediate_dim=19, dropout=0.2),
     "up_sampling2d": alone("image", size=2),
-    "zero_padding2d": alone("image", padding=1),
     "variational_sampling": merging(),
+    "zero_padding2d": alone("image", padding=1),
 }
 CASES = {name: _filled(name, case) for name, case in SINGLE.items()}
 """One network for each layer, by its type."""
