@@ -10,6 +10,7 @@ from dlrun.config.problems import path_text, suggestion
 from dlrun.config.training_config import BestCheckpoint, EarlyStopping
 from dlrun.data.config import SplitConfig
 from dlrun.errors import Path, Problem
+from dlrun.layers.base import Layer
 from dlrun.metrics import Metric
 from dlrun.registry import Spec
 
@@ -43,6 +44,30 @@ def has_validation_rows(parts: Parts) -> bool | None:
     return split.validation > 0
 
 
+def loss_names(parts: Parts) -> set[str]:
+    """Return the names under which losses are reported: the whole, each of several targets', what layers add."""
+    layers = [spec for path, spec in parts.built.items() if path[:2] == ("model", "layers") and isinstance(spec, Layer)]
+    return {"loss", *(f"{target}/loss" for target in _targets(parts)), *(s.adds_loss for s in layers if s.adds_loss)}
+
+
+def _targets(parts: Parts) -> list[str]:
+    """Return the targets that have losses of their own, if there are several."""
+    loss = parts.root.get("loss")
+    several = loss is not None and loss.is_mapping and "type" not in loss.entries and len(loss.entries) > 1
+    return list(loss.entries) if loss is not None and several else []
+
+
+def _metric_nodes(parts: Parts) -> list[tuple[str, Node]]:
+    """Return the metrics' places, each with what its name begins with: the target's name where there are several."""
+    node = parts.root.get("metrics")
+    if node is None or not node.is_mapping:
+        return [("", item) for item in (node.items if node else ())]
+    several = bool(_targets(parts))
+    return [
+        (f"{target}/" if several else "", item) for target, entry in node.entries.items() for item in entry.node.items
+    ]
+
+
 def metrics_by_label(parts: Parts) -> tuple[dict[str, Node], list[Problem]] | None:
     """Return the metrics by the name under which they are reported, and a problem for each that takes another's.
 
@@ -50,13 +75,13 @@ def metrics_by_label(parts: Parts) -> tuple[dict[str, Node], list[Problem]] | No
     """
     found: dict[str, Node] = {}
     problems = []
-    node = parts.root.get("metrics")
-    for item in node.items if node else ():
+    losses = loss_names(parts)
+    for prefix, item in _metric_nodes(parts):
         metric = parts.built.get(item.path)
         if not isinstance(metric, Metric):
             return None
-        label = metric.label()
-        if label in found or label == "loss":
+        label = f"{prefix}{metric.label()}"
+        if label in found or label in losses:
             rival = path_text(found[label].path) if label in found else "the loss"
             message = f"{path_text(item.path)}: {rival} is reported as '{label}' too"
             problems.append(Problem(item.path, message, "give this one a 'name'"))
@@ -75,17 +100,18 @@ def monitor_problems(parts: Parts) -> list[Problem]:
         written = watcher.get("monitor")
         monitor = written.value if written else spec.model_fields["monitor"].default
         if isinstance(monitor, str):
-            problems += _monitor_problem(monitor, (*path, "monitor"), labels, has_validation_rows(parts))
+            validates = has_validation_rows(parts)
+            problems += _monitor_problem(monitor, (*path, "monitor"), labels, loss_names(parts), validates)
     return problems
 
 
 def _monitor_problem(
-    monitor: str, place: Path, metrics: Collection[str] | None, validates: bool | None
+    monitor: str, place: Path, metrics: Collection[str] | None, losses: Collection[str], validates: bool | None
 ) -> list[Problem]:
     """Return the problem of one monitor; of metrics that are averaged per class, f1/cat may be monitored as well."""
     split, _, name = monitor.partition("/")
-    labels = {"loss", *(metrics or ())}
-    is_known = metrics is None or name in labels or name.partition("/")[0] in labels - {"loss"}
+    labels = {*losses, *(metrics or ())}
+    is_known = metrics is None or name in labels or any(name.startswith(f"{label}/") for label in metrics)
     if split not in ("train", "validation") or not name or not is_known:
         known = {f"{split}/{label}" for split in ("train", "validation") for label in labels}
         message = f"{path_text(place)}: nothing is measured under the name '{monitor}'"

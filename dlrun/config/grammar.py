@@ -138,6 +138,9 @@ def select(shape: Shape, node: Node) -> Shape:
     """Return the alternative that a value is meant to be; a Leaf of all if none that has parts fits."""
     if not isinstance(shape, Either):
         return shape
+    by_name = [alternative for alternative in shape.alternatives if isinstance(alternative, Table)]
+    if by_name and node.is_mapping and "type" not in node.entries and _has_choice(shape):
+        return by_name[0]
     for alternative in shape.alternatives:
         if _fits(alternative, node, has_text=_takes_text(shape)):
             return alternative
@@ -164,6 +167,11 @@ def _fits_mapping(shape: Shape, node: Node) -> bool:
     if isinstance(shape, Record):
         return not holds_mappings or bool(set(node.entries) & set(shape.spec.model_fields))
     return isinstance(shape, Choice)
+
+
+def _has_choice(shape: Either) -> bool:
+    """Say whether a mapping may be a component, which has a `type`; one without is a table then."""
+    return any(isinstance(alternative, Choice) for alternative in shape.alternatives)
 
 
 def _takes_text(shape: Either) -> bool:

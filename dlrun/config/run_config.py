@@ -41,6 +41,9 @@ class ModelConfig(Spec):
 
     layers: tuple[Annotated[Layer, ChosenBy(LAYER_CHOICES)], ...] = Field(min_length=1)
     """The layers. Each takes the output of the one before it, unless it names its `inputs`."""
+    outputs: dict[str, str] | None = None
+    """The layer that predicts each target, by target. When left out: the layer of the target's own name where there are
+    several targets, the last layer where there is one."""
 
 
 class InitializeFrom(Spec):
@@ -69,15 +72,30 @@ class RunConfig(Spec):
     """The data, and what becomes of them before they reach the network."""
     model: ModelConfig
     """The network."""
-    loss: Annotated[Loss, ChosenBy(LOSSES)]
-    """What training minimises."""
+    loss: Annotated[Loss, ChosenBy(LOSSES)] | dict[str, Annotated[Loss, ChosenBy(LOSSES)]]
+    """What training minimises; of several targets the sum of their losses, by target, each times its weight."""
     optimizer: Annotated[Optimizer, ChosenBy(OPTIMIZERS)]
     """How the weights follow the gradient."""
     schedule: Annotated[Schedule, ChosenBy(SCHEDULES)] = Field(default_factory=constant_schedule)
     """How the learning rate moves; it stays the same when left out."""
-    metrics: tuple[Annotated[Metric, ChosenBy(METRICS)], ...] = ()
-    """What is measured besides the loss, on the training and validation rows."""
+    metrics: (
+        tuple[Annotated[Metric, ChosenBy(METRICS)], ...] | dict[str, tuple[Annotated[Metric, ChosenBy(METRICS)], ...]]
+    ) = ()
+    """What is measured besides the loss, on the training and validation rows; of several targets a list for each."""
     training: TrainingConfig = TrainingConfig()
     """How long and in what steps the network is trained."""
     initialize_from: InitializeFrom | None = None
     """The trained network whose weights this one starts from."""
+
+    def metrics_of(self, target: str) -> tuple[Metric, ...]:
+        """Return what is measured of a target."""
+        return self.metrics.get(target, ()) if isinstance(self.metrics, dict) else self.metrics
+
+    def all_metrics(self) -> list[tuple[str, Metric]]:
+        """Return every metric with what its name begins with: the target's where there are several."""
+        if not isinstance(self.metrics, dict):
+            return [("", metric) for metric in self.metrics]
+        several = isinstance(self.loss, dict) and len(self.loss) > 1
+        return [
+            (f"{target}/" if several else "", metric) for target, metrics in self.metrics.items() for metric in metrics
+        ]

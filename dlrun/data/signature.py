@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from dlrun.errors import UsageError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -61,5 +63,8 @@ class Signature:
 
     @property
     def target(self) -> Feature:
-        """The first target."""
+        """The only target. Raises UsageError where there are several."""
+        if len(self.targets) > 1:
+            names = ", ".join(self.targets)
+            raise UsageError(f"there are several targets ({names}), and only one can be used here")
         return next(iter(self.targets.values()))

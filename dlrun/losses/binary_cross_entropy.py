@@ -27,7 +27,7 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.math import log1p
-from dlrun.losses.base import Loss
+from dlrun.losses.base import LossOverOutputs
 from dlrun.losses.class_weights import ClassWeights, check_names, resolve
 from dlrun.losses.link import decay_of, sigmoid_of
 from dlrun.losses.terms import sum_of
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(LossOverOutputs):
     """Cross-entropy of yes-or-no outputs: one output for two classes, or an independent yes or no for each output.
 
     The network's output is taken as logits; a trailing sigmoid is fused. Targets may be anything between 0 and 1.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dlrun.errors import UsageError
 from dlrun.metrics.accuracy import Accuracy
@@ -60,29 +60,37 @@ METRICS: Registry[Metric] = Registry(
 )
 
 _SPLITS = ("train/", "validation/", "test/")
+LOSS_TERMS = ("kl",)
+"""Terms that layers add to the loss, which are reported beside it."""
 
 
 def direction_of(monitor: str, metrics: Sequence[Metric] = ()) -> Direction:
     """Whether larger or smaller values of a monitored column, such as validation/f1/cat, are better.
 
-    `metrics` are the run's own, which may have names of their own; without them the types' names are known.
+    Of several targets the target's name may come before the metric's: validation/digit/accuracy. `metrics` are the run's own, which may have names of their own; without them the types' names are known.
 
     Raises: UsageError when it is the name of no loss and no metric that has a number.
     """
     name = next((monitor[len(split) :] for split in _SPLITS if monitor.startswith(split)), monitor)
     known = {metric.label(): metric.direction for metric in metrics if not isinstance(metric, ConfusionMatrix)}
     known |= {each: METRICS[each].direction for each in METRICS.names if each != "confusion_matrix"}
-    head = re.sub(r"^top_\d+_accuracy$", "top_k_accuracy", METRICS.synonyms.get(name, name))
-    for label, direction in known.items():
-        if head == label or head.startswith(f"{label}/"):
+    for place in [0, *(slash.end() for slash in re.finditer("/", name))]:
+        direction = _direction(name[place:], known)
+        if direction is not None:
             return direction
-    if head == "loss" or head.endswith("_loss"):
-        return "min"
-    near = difflib.get_close_matches(head, ["loss", *known], n=1)
+    near = difflib.get_close_matches(name, ["loss", *known], n=1)
     raise UsageError(
         f"can't monitor {monitor!r}: no loss or metric has that name",
         f"did you mean {monitor[: len(monitor) - len(name)] + near[0]!r}?" if near else f"loss, {', '.join(known)}",
     )
+
+
+def _direction(name: str, known: Mapping[str, Direction]) -> Direction | None:
+    head = re.sub(r"^top_\d+_accuracy$", "top_k_accuracy", METRICS.synonyms.get(name, name))
+    for label, direction in known.items():
+        if head == label or head.startswith(f"{label}/"):
+            return direction
+    return "min" if head in ("loss", *LOSS_TERMS) or head.endswith("_loss") else None
 
 
 __all__ = ["METRICS", "Direction", "Metric", "Tracker", "direction_of", "scalars"]

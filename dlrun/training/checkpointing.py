@@ -26,6 +26,8 @@ from dlrun.training.state import TrainingState
 from dlrun.training.trainer import Trainer
 
 WEIGHTS, TRAINED, OPTIMIZER, COLLECTED = "model/", "training/", "optimizer/", "epoch/"
+OUT = "out/"
+"""What the names of arrays begin with that the steps of an epoch fill."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def _optimizer_state(trainer: Trainer) -> list[str]:
 def _collected(trainer: Trainer) -> dict[str, Array]:
     """Return views of what the steps of the running epoch have collected so far."""
     data, plan = trainer.executor.data, trainer.executor.plan
-    counts = {"losses": trainer.rows_done, "predictions": trainer.rows_done, "penalties": trainer.state.step_of_epoch}
-    return {name: data[f"out/{name}"][:count] for name, count in counts.items() if f"out/{name}" in plan.buffers}
+    names = [buffer.name for buffer in plan.region("data") if buffer.name.startswith(OUT)]
+    counts = {name: trainer.state.step_of_epoch if name == f"{OUT}penalties" else trainer.rows_done for name in names}
+    return {name.removeprefix(OUT): data[name][:count] for name, count in counts.items()}
 
 
 def read_training(path: Path) -> Restored:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from dlrun.compiler.compile import Model, compile_plan
 from dlrun.compiler.graph import Graph, parameter_count
 from dlrun.compiler.lower import Goal
 from dlrun.compiler.updates import OptimizerRule
 from dlrun.config.load import LoadedConfig
+from dlrun.config.problems import suggestion
 from dlrun.config.run_config import RunConfig
 from dlrun.data.load import load, probe
 from dlrun.data.resample import resampled_target
 from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Problem, ShapeError
 from dlrun.plan import Plan
+from dlrun.training.heads import outputs_of
 from dlrun.training.monitors import check_monitors, expects_validation
 from dlrun.training.pretrained import check_vectors
 from dlrun.training.session import Session, choose_threads, make_model
@@ -42,7 +44,6 @@ def check_fit(config: RunConfig, model: Model, validates: bool | None) -> None:
     graph = model.graph()
     problems: list[Problem] = []
     checks: tuple[Callable[[], None], ...] = (
-        lambda: _check_targets(model.signature),
         lambda: _check_resampling(config, model.signature),
         lambda: _check_trainable(graph),
         lambda: _check_metrics(config, graph, model.signature),
@@ -57,13 +58,6 @@ def check_fit(config: RunConfig, model: Model, validates: bool | None) -> None:
         raise ConfigError(problems)
 
 
-def _check_targets(signature: Signature) -> None:
-    if len(signature.targets) > 1:
-        message = f"a network has one output and learns one target, got {', '.join(signature.targets)}"
-        way_out = "several columns of numbers can be one target: target: {columns: [...]}"
-        raise ConfigError([Problem(("data", "target"), message, way_out)])
-
-
 def _check_resampling(config: RunConfig, signature: Signature) -> None:
     if config.data.resample is not None:
         resampled_target(config.data.resample, signature)
@@ -76,14 +70,30 @@ def _check_trainable(graph: Graph) -> None:
 
 
 def _check_metrics(config: RunConfig, graph: Graph, signature: Signature) -> None:
-    problems = []
-    for index, metric in enumerate(config.metrics):
-        try:
-            metric.check(signature.target, graph.output.output_shape[-1])
-        except ShapeError as error:
-            problems.append(Problem(("metrics", index), error.message, error.help))
+    problems = [*_metric_problems(config, signature)]
+    if not problems:
+        for head in outputs_of(config, graph, signature):
+            place = ("metrics", head.target.name) if isinstance(config.metrics, dict) else ("metrics",)
+            for index, metric in enumerate(head.metrics):
+                try:
+                    metric.check(head.target, head.shape[-1])
+                except ShapeError as error:
+                    problems.append(Problem((*place, index), error.message, error.help))
     if problems:
         raise ConfigError(problems)
+
+
+def _metric_problems(config: RunConfig, signature: Signature) -> Iterator[Problem]:
+    """Yield what is wrong with the targets that metrics are of."""
+    targets = list(signature.targets)
+    if isinstance(config.metrics, dict):
+        for name in config.metrics:
+            if name not in targets:
+                message = f"metrics: the data have no target {name!r}"
+                yield Problem(("metrics", name), message, suggestion(name, targets), at_key=True)
+    elif config.metrics and len(targets) > 1:
+        message = f"there are several targets ({', '.join(targets)}): each has metrics of its own"
+        yield Problem(("metrics",), message, f"metrics: {{{targets[0]}: [{config.metrics[0].type}]}}")
 
 
 def located(loaded: LoadedConfig, error: ConfigError) -> ConfigError:

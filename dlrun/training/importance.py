@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.config.run_config import RunConfig
 from dlrun.data.dataset import Split
 from dlrun.data.pipeline import FittedPipeline, gather
 from dlrun.data.prepare import Prepared
@@ -58,14 +57,14 @@ def permutation_importance(
     session.evaluator(NAME, rows)
     load()
     signs = _signs(session)
-    base = scalars(session.evaluate(NAME, rows)[0])
+    base = scalars(session.evaluate_all(NAME, rows)[0])
     found = []
     for column in _columns(raw):
         changes: dict[str, list[float]] = {name: [] for name in base}
         for repeat in range(repeats):
             order = permutation(split.rows, session.config.seed, f"explain/{column.name}/{repeat}")
             _put(rows, features, {**raw, column.column: _shuffled(raw[column.column], column, order)}, column.column)
-            for name, value in scalars(session.evaluate(NAME, rows)[0]).items():
+            for name, value in scalars(session.evaluate_all(NAME, rows)[0]).items():
                 changes[name].append(signs.get(name, 1) * (value - base[name]))
         _put(rows, features, raw, column.column)
         mean = {name: float(np.mean(values)) for name, values in changes.items()}
@@ -104,13 +103,7 @@ def _put(rows: Split, features: Mapping[str, FittedPipeline], raw: Mapping[str, 
 
 def _signs(session: Session) -> dict[str, int]:
     """-1 for measures of which more is better."""
-    config: RunConfig = session.config
-    target, outputs = session.dataset.signature.target, session.graph.output.output_shape[-1]
-    return {
-        name: -1 if metric.direction == "max" else 1
-        for metric in config.metrics
-        for name in metric.names(target, outputs)
-    }
+    return {name: -1 if metric.direction == "max" else 1 for head in session.heads for name, metric in head.names()}
 
 
 def importance_rows(found: Sequence[Importance]) -> list[dict[str, Any]]:

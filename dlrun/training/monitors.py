@@ -30,7 +30,8 @@ def early_stopping_monitor(config: RunConfig) -> Monitor | None:
 
 
 def _monitor(config: RunConfig, name: str, mode: str, min_delta: float = 0.0) -> Monitor:
-    larger = mode == "max" if mode != "auto" else direction_of(name, config.metrics) == "max"
+    metrics = [metric for _, metric in config.all_metrics()]
+    larger = mode == "max" if mode != "auto" else direction_of(name, metrics) == "max"
     return Monitor(name, larger, min_delta)
 
 
@@ -71,6 +72,9 @@ def _monitored(config: RunConfig) -> Iterator[tuple[Path, str]]:
 
 
 def _is_measured(config: RunConfig, label: str) -> bool:
-    """Return whether a metric has this label; of those with a value a class, label/CLASS counts too."""
-    labels = [metric.label() for metric in config.metrics]
-    return label == "loss" or any(label == each or label.startswith(f"{each}/") for each in labels)
+    """Return whether a metric has this label, or a part of the loss; of those with a value a class, label/CLASS too."""
+    labels = [f"{prefix}{metric.label()}" for prefix, metric in config.all_metrics()]
+    losses = {"loss", *(layer.adds_loss for layer in config.model.layers)}
+    if isinstance(config.loss, dict) and len(config.loss) > 1:
+        losses |= {f"{target}/loss" for target in config.loss}
+    return label in losses or any(label == each or label.startswith(f"{each}/") for each in labels)

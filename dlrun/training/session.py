@@ -30,9 +30,10 @@ from dlrun.plan import Plan
 from dlrun.runs.environment import versions
 from dlrun.training.buckets import BucketExecutor, Buckets, check_weights, cut_signature, cut_split, make_buckets
 from dlrun.training.events import Listener
+from dlrun.training.heads import only, outputs_of, parts_of
 from dlrun.training.ids import check_ids
 from dlrun.training.sampling import Sampling, make_sampling
-from dlrun.training.steps import mean_loss, run_all, step_table
+from dlrun.training.steps import mean_loss, mean_parts, run_all, step_table
 
 EVALUATION_BATCH = 256
 MOST_COLLECTED = 1 << 26
@@ -57,7 +58,7 @@ def choose_threads(threads: int | str, graph: Graph, batch: int) -> int:
 
 def make_model(config: RunConfig, paths: Sequence[Path], signature: Signature) -> Model:
     """Return what the compiler needs of a config and its data."""
-    return Model(network_layers(config), paths, signature, config.loss, config.data.augment)
+    return Model(network_layers(config), paths, signature, config.loss, config.data.augment, config.model.outputs)
 
 
 def network_layers(config: RunConfig) -> tuple[Layer, ...]:
@@ -80,6 +81,8 @@ class Session:
         self.listener = listener or Listener()
         self.model = make_model(config, paths, dataset.signature)
         self.graph: Graph = self.model.graph()
+        self.heads = outputs_of(config, self.graph, dataset.signature)
+        self.parts = parts_of(self.heads, self.graph)
         self.threads = choose_threads(config.training.threads, self.graph, self._largest_batch())
         self.training: Executor | None = None
         self._evaluators: dict[str, Executor] = {}
@@ -135,7 +138,7 @@ class Session:
     @property
     def outputs(self) -> int:
         """Numbers that the network gives for a row."""
-        return int(np.prod(self.graph.output.output_shape))
+        return sum(head.size for head in self.heads)
 
     @property
     def measures_training(self) -> bool:
@@ -146,15 +149,14 @@ class Session:
 
     @property
     def _is_sequence(self) -> bool:
-        """Whether the target is a class at each position of a sequence."""
-        target = self.dataset.signature.target
-        return target.kind == "labels" and target.shape != ()
+        """Whether a target is a class at each position of a sequence."""
+        return any(head.is_sequence for head in self.heads)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user is to know of the data and of what isn't measured."""
         notes = (*self.dataset.notes, *self.sampling.notes)
-        if not self.config.metrics or self.measures_training:
+        if not self.config.all_metrics() or self.measures_training:
             return notes
         if self.config.training.buckets is not None:
             return (*notes, "metrics are measured on validation rows only: buckets collect no predictions")
@@ -257,59 +259,84 @@ class Session:
         return {f"{node.name}/{v.name}": v.shape for node in self.graph.nodes.values() for v in node.variables}
 
     def evaluate(self, name: str, split: Split | None = None) -> tuple[dict[str, Any], Array]:
-        """Return the loss (with the regularizers' penalties) and metrics of a split, and predictions (rows, *output).
+        """Do what `evaluate_all` does for a network with one output. Raises UsageError for one with several."""
+        measures, predictions = self.evaluate_all(name, split)
+        return measures, only(predictions)
 
-        With `optimizer.use_ema` the network is measured with the moving averages of its weights. Rows whose
-        predictions would fill the memory are measured part by part; the predictions are then those of the last part.
+    def evaluate_all(self, name: str, split: Split | None = None) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return a split's loss (with the regularizers' penalties), its parts, metrics, and predictions by target.
+
+        Shapes of the predictions: (rows, *output). With `optimizer.use_ema` the network is measured with the moving
+        averages of its weights. Rows whose predictions would fill the memory are measured part by part; the predictions
+        are then those of the last part.
         """
         rows = split or self.split(name)
         executor = self.evaluator(name, split)
         together = len(executor.data["order"])
         trackers, loss = self._trackers(), 0.0
+        parts = dict.fromkeys(self.parts, 0.0)
         with self.averaged():
             for start in range(0, rows.rows, together):
                 index = np.arange(start, min(start + together, rows.rows), dtype=np.int64)
                 executor.data["order"][: len(index)] = index
                 table = step_table(0, len(index), executor.plan.batch)
                 run_all(executor, table)
-                loss += mean_loss(executor, table) * (len(index) / rows.rows)
-                predictions = self.predictions(executor, len(index))
+                share = len(index) / rows.rows
+                loss += mean_loss(executor, table) * share
+                for part, mean in mean_parts(executor, len(index), self.parts).items():
+                    parts[part] += mean * share
+                predictions = self.all_predictions(executor, len(index))
                 self._update(trackers, rows, index, predictions)
-        return {"loss": loss} | _results(trackers), predictions
+        return {"loss": loss, **parts, **self._results(trackers)}, predictions
 
     def predict(self, split: Split) -> Array:
-        """Return the predictions for rows without targets."""
+        """Return the predictions for rows without targets. Raises UsageError for a network with several outputs."""
+        return only(self.predict_all(split))
+
+    def predict_all(self, split: Split) -> dict[str, Array]:
+        """Return the predictions for rows without targets, by target."""
         executor = self.evaluator("", split, loss=False)
         run_all(executor, step_table(0, split.rows, executor.plan.batch))
-        return self.predictions(executor, split.rows)
+        return self.all_predictions(executor, split.rows)
 
     def predictions(self, executor: Executor, rows: int) -> Array:
-        """Return what an executor collected, (rows, *output)."""
-        return executor.data["out/predictions"][:rows].reshape(rows, *self.graph.output.output_shape)
+        """Return what an executor collected, (rows, *output). Raises UsageError for a network with several outputs."""
+        return only(self.all_predictions(executor, rows))
+
+    def all_predictions(self, executor: Executor, rows: int) -> dict[str, Array]:
+        """Return what an executor collected, (rows, *output), by target."""
+        return {
+            head.target.name: executor.data[f"out/{head.head.predictions}"][:rows].reshape(rows, *head.shape)
+            for head in self.heads
+        }
 
     def measure(self, split: Split, index: Array, predictions: Array) -> dict[str, Any]:
+        """Do what `measure_all` does for a network with one output."""
+        return self.measure_all(split, index, {only(self.dataset.signature.targets).name: predictions})
+
+    def measure_all(self, split: Split, index: Array, predictions: Mapping[str, Array]) -> dict[str, Any]:
         """Return the config's metrics for predictions of the rows `index` of a split; numbers in the data's units."""
         trackers = self._trackers()
         self._update(trackers, split, index, predictions)
-        return _results(trackers)
+        return self._results(trackers)
 
-    def _trackers(self) -> list[Tracker]:
-        """Return a tracker for each of the config's metrics."""
-        outputs = self.graph.output.output_shape[-1]
-        return [metric.start(self.dataset.signature.target, outputs) for metric in self.config.metrics]
+    def _trackers(self) -> list[list[Tracker]]:
+        """Return a tracker for each of the config's metrics, head by head."""
+        return [head.trackers() for head in self.heads]
 
-    def _update(self, trackers: Sequence[Tracker], split: Split, index: Array, predictions: Array) -> None:
+    def _update(
+        self, trackers: Sequence[list[Tracker]], split: Split, index: Array, predictions: Mapping[str, Array]
+    ) -> None:
         """Let the trackers see the predictions for the rows `index` of a split."""
-        if not trackers:
-            return
-        target = self.dataset.signature.target
-        truth = split.targets[target.name][index]
-        if target.kind != "labels":
-            truth = target.to_units(truth * np.asarray(target.scale) + np.asarray(target.offset))
-            predictions = target.to_units(predictions)
-        weights = None if split.weights is None else split.weights[index]
-        for tracker in trackers:
-            tracker.update(truth, predictions, weights)
+        for head, own in zip(self.heads, trackers, strict=True):
+            head.update(own, split, index, predictions[head.target.name])
+
+    def _results(self, trackers: Sequence[list[Tracker]]) -> dict[str, Any]:
+        """Return what trackers have counted, by name."""
+        found: dict[str, Any] = {}
+        for head, own in zip(self.heads, trackers, strict=True):
+            found |= head.results(own)
+        return found
 
     def _compile(self, goal: Goal, updates: UpdateRule, batch: int, model: Model | None = None) -> Plan:
         config = self.config
@@ -326,8 +353,10 @@ class Session:
             data["data/sample_weights"] = split.weights
         data["out/losses"] = zeros(rows, self.config.precision)
         data["out/penalties"] = zeros(rows, self.config.precision)  # at most a step for each row
-        if predictions:
-            data["out/predictions"] = zeros((rows, self.outputs), self.config.precision)
+        for part in self.parts:
+            data[f"out/parts/{part}"] = zeros(rows, self.config.precision)
+        for head in self.heads if predictions else ():
+            data[f"out/{head.head.predictions}"] = zeros((rows, head.size), self.config.precision)
         return data
 
 
@@ -335,8 +364,3 @@ def _arrays(split: Split) -> dict[str, Array]:
     """Return a split's inputs and targets by the names of the plan's buffers."""
     arrays = {f"data/inputs/{name}": array for name, array in split.inputs.items()}
     return arrays | {f"data/targets/{name}": array for name, array in split.targets.items()}
-
-
-def _results(trackers: Sequence[Tracker]) -> dict[str, Any]:
-    """Return what trackers have counted, by name."""
-    return {name: value for tracker in trackers for name, value in tracker.result().items()}

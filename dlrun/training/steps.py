@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from dlrun.executor.executor import Array, Executor
@@ -37,3 +39,9 @@ def mean_loss(executor: Executor, table: Array) -> float:
         penalties = executor.data["out/penalties"][: len(table)].astype(np.float64)
         loss += float(np.sum(penalties * table[:, 0]) / rows)
     return loss
+
+
+def mean_parts(executor: Executor, rows: int, weights: Mapping[str, float]) -> dict[str, float]:
+    """Return the means over so many rows of parts of the loss, by name, each divided by its weight in the loss."""
+    found = {name: executor.data[f"out/parts/{name}"][:rows] for name in weights}
+    return {name: float(np.mean(part, dtype=np.float64)) / weights[name] for name, part in found.items()}

@@ -17,7 +17,7 @@ from dlrun.training.events import EpochResult, Listener, Progress, Start
 from dlrun.training.monitors import best_monitor, early_stopping_monitor
 from dlrun.training.session import Session
 from dlrun.training.state import TrainingState, reason_to_end
-from dlrun.training.steps import mean_loss, step_table
+from dlrun.training.steps import mean_loss, mean_parts, step_table
 
 Save = Callable[["Trainer", str], None]
 
@@ -216,14 +216,17 @@ class Trainer:
             "samples_per_second": rows / max(state.seconds, 1e-9), "learning_rate": rate,
             "train/loss": mean_loss(self.executor, self._table[: state.step_of_epoch]),
         }  # fmt: skip
+        parts = mean_parts(self.executor, rows, self.session.parts)
+        row |= {f"train/{name}": value for name, value in parts.items()}
         if self.session.measures_training:
             index = self.executor.data["order"][:rows]
-            measured = self.session.measure(self._split, index, self.session.predictions(self.executor, rows))
+            predictions = self.session.all_predictions(self.executor, rows)
+            measured = self.session.measure_all(self._split, index, predictions)
             row |= {f"train/{name}": value for name, value in scalars(measured).items()}
         due = (state.epoch + 1) % training.validate_every == 0 or state.epoch + 1 == training.epochs or partial
         if self._validates and due:
             self.listener.validating("validation")
-            measured, _ = self.session.evaluate("validation")
+            measured, _ = self.session.evaluate_all("validation")
             row |= {f"validation/{name}": value for name, value in scalars(measured).items()}
         return row
 

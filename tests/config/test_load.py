@@ -128,7 +128,7 @@ def test_shorthands() -> None:
         ("initialize_from={freeze: []}", "initialize_from needs 'path'"),
         ("metrics=[accuracy, accuracy]", "metrics[1]: metrics[0] is reported as 'accuracy' too"),
         ("metrics=[{type: accuracy, name: loss}]", "metrics[0]: the loss is reported as 'loss' too"),
-        ("metrics=accuracy", "metrics: expected a list, got the string 'accuracy'"),
+        ("metrics=accuracy", "metrics: expected a list or a mapping, got the string 'accuracy'"),
         ("loss=null", "loss: expected a loss, got null"),
         ("schedule=cosin", "unknown schedule 'cosin'"),
     ],

@@ -112,11 +112,6 @@ def test_a_network_without_anything_to_train_is_refused(tmp_path):
         start(tmp_path, LINE, "model.layers[0].trainable=false")
 
 
-def test_two_targets_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="learns one target, got a, b"):
-        start(tmp_path, LINE, "data.target={a: {column: y}, b: {input: x}}")
-
-
 def test_the_best_weights_are_kept_for_use(tmp_path):
     """A rate that grows too large: the best epoch is the first one, and that is what is evaluated."""
     early = "training.early_stopping={monitor: validation/loss, patience: 2, restore_best_weights: true}"
