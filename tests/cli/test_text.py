@@ -82,3 +82,58 @@ def test_predict_text(classes):
     assert "is no language model" in classes.call("generate", "latest", "--prompt", "a", expect=2).stderr
     (classes.folder / "x.png").write_bytes(b"png")
     assert "is no table" in classes.call("predict", "latest", "x.png", expect=1).stderr
+
+
+TRANSLATION = """
+name: translation
+data:
+  source: {type: parallel_text, train: {small: s.txt, large: l.txt}, test: {small: s.txt, large: l.txt}}
+  inputs:
+    small: {transforms: [{type: tokenize, level: character}, {type: pad, length: 4}]}
+    large:
+      transforms: [{type: tokenize, level: character, start_token: <s>, end_token: </s>}, {type: pad, length: 6}]
+  target: {input: large, shift: 1}
+model:
+  layers:
+    - {type: embedding, inputs: [small], output_dim: 16, mask_zero: true}
+    - {type: positional_embedding, name: memory}
+    - {type: embedding, inputs: [large], output_dim: 16, mask_zero: true}
+    - {type: positional_embedding, name: start}
+    - {type: transformer_decoder, inputs: [start, memory], num_heads: 2, intermediate_dim: 32}
+    - {type: dense, units: 6, activation: softmax}
+loss: cross_entropy
+optimizer: {type: adam, learning_rate: 0.02}
+training: {epochs: 30, batch_size: 8}
+"""
+
+
+@pytest.fixture
+def translation(place):
+    (place.folder / "s.txt").write_text("aa\nb\na\nbb\n" * 10)
+    (place.folder / "l.txt").write_text("AA\nB\nA\nBB\n" * 10)
+    place.call("train", place.write(TRANSLATION))
+    return place
+
+
+def test_translate(translation):
+    assert translation.call("translate", "latest", "bb", "a", "--beam", "2").stdout == "BB\nA\n"
+    assert translation.call("translate", "latest", "bb", "--beam", "1").stdout == "BB\n"
+    done = translation.call("translate", "latest", "--file", "s.txt", "--output", "out.txt")
+    assert done.stdout == "40 translations in out.txt\n"
+    assert (translation.folder / "out.txt").read_text() == (translation.folder / "l.txt").read_text()
+    assert "there is nothing to translate" in translation.call("translate", "latest", expect=2).stderr
+    assert "dlrun translate" in translation.call("predict", "latest", "--text", "a", expect=2).stderr
+
+
+def test_bleu_by_the_command_line(translation):
+    pytest.importorskip("sacrebleu", reason="the extra text is not installed")
+    done = translation.call("translate", "latest", "--file", "s.txt", "--reference", "l.txt", "--length-penalty", "0")
+    assert done.stdout.startswith("BLEU ")
+    assert "tok:13a" in done.stdout
+    shown = translation.call("evaluate", "latest", "--beam", "1")
+    assert "bleu" in shown.stdout
+    assert "of beam 1: nrefs:1" in shown.stderr
+    assert json.loads(translation.call("evaluate", "latest", "--json").stdout)["metrics"]["bleu"] >= 0
+    (translation.folder / "one.txt").write_text("AA\n")
+    refused = translation.call("translate", "latest", "--file", "s.txt", "--reference", "one.txt", expect=2)
+    assert "there are 40 translations, but 1 references" in refused.stderr
