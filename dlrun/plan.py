@@ -8,7 +8,7 @@ from typing import Literal
 
 from dlrun.kernels.lang import Access, Kernel, ParameterKind, Precision
 
-Region = Literal["work", "weights", "optimizer", "constant", "data"]
+Region = Literal["work", "weights", "optimizer", "constant", "state", "data"]
 Partition = Literal["samples", "chunks", "split", "one"]
 """How threads share a call: each its own samples (the same in every call); fixed chunks of samples; some other split
 of the results; or one thread alone."""
@@ -28,6 +28,7 @@ class Buffer:
 
     `size` counts entries for the largest batch; `row_size` those of one sample, where the buffer has a part per sample.
     Region "data" is bound to arrays from outside when the plan is run; the other regions are arenas of the executor.
+    "state" holds what a layer hands from one step to the next, zeros at first.
     `values` is the content at the start (one value stands for all): of constants, and of state that doesn't start at 0.
     `offset` (bytes) is set by the `place` pass.
     """
@@ -57,12 +58,13 @@ class LiveValue:
     word: int
 
 
-ROWS, STEP, FIRST, APPLY, MICRO_STEPS, INDEX = (
-    LiveValue(name, word) for word, name in enumerate(("rows", "step", "first", "apply", "micro_steps", "index"))
+ROWS, STEP, FIRST, APPLY, MICRO_STEPS, INDEX, POSITION = (
+    LiveValue(name, word)
+    for word, name in enumerate(("rows", "step", "first", "apply", "micro_steps", "index", "position"))
 )
 """Samples in this step; its number since training began; its first row's place in the order; whether the optimizer
-acts in this step; over how many steps gradients were summed by then; and the step's place among the collected
-penalties."""
+acts in this step; over how many steps gradients were summed by then; the step's place among the collected penalties;
+and, where a step takes one position of a sequence, which."""
 LIVE_WORDS = 8
 
 

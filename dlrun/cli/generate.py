@@ -24,6 +24,10 @@ def generate(
         float, typer.Option(min=0, help="Below 1 likely tokens become likelier; 0 always takes the likeliest.")
     ] = 1.0,
     top_k: Annotated[int | None, typer.Option(min=1, help="Draw among so many of the likeliest tokens only.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Draw among the fewest of the likeliest whose shares make this.")
+    ] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given several times.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="How many texts to write.")] = 1,
     seed: Annotated[int, typer.Option(help="What the tokens are drawn from.")] = 0,
     checkpoint: Annotated[str | None, typer.Option(help="best or last.")] = None,
@@ -40,9 +44,12 @@ def generate(
     ids, unknown = model.encode(prompt)
     if unknown:
         sys.stderr.write(f"NOTE: the model doesn't know {', '.join(map(repr, unknown))}\n")
+    if model.note:
+        sys.stderr.write(f"NOTE: each token takes the time of a whole window: {model.note}\n")
+    sampling = Sampling(temperature, top_k, top_p)
     for sample in range(samples):
         sys.stdout.write(prompt)
-        for text in model.generate(ids, tokens, Sampling(temperature, top_k), seed + sample):
+        for text in model.generate(ids, tokens, sampling, seed + sample, stop or ()):
             sys.stdout.write(text)
             sys.stdout.flush()
         sys.stdout.write("\n")

@@ -10,6 +10,7 @@ from dlrun.compiler.graph import Graph, build_graph, node_names
 from dlrun.compiler.heads import Losses, heads_of
 from dlrun.compiler.lower import Goal, Lowering
 from dlrun.compiler.outputs import outputs_of, useless_layers
+from dlrun.compiler.passes.advance import advance
 from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.passes.fold import fold_normalizations
 from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
@@ -82,9 +83,8 @@ def compile_plan(
     fuse_relu(graph)
     fuse_pool(graph)
     fuse_lookups(graph, batch, goal)
-    lowering = Lowering(
-        graph, model.signature, model.loss, updates, goal, precision, batch, seed, model.augment, threads
-    )
+    signature = advance(graph, model.signature) if goal.advancing else model.signature
+    lowering = Lowering(graph, signature, model.loss, updates, goal, precision, batch, seed, model.augment, threads)
     plan = lowering.run()
     hoist(plan)
     order_calls(plan)

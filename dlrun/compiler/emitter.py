@@ -234,6 +234,10 @@ class Emitter:
         """Return a buffer per sample that lasts from the forward to the backward pass."""
         return self.builder.rows_buffer(f"{self.node.name}/{name}", row_size, dtype)
 
+    def kept(self, name: str, row_size: int) -> Buffer:
+        """Return a buffer per sample whose content lasts from one step to the next; zeros at first."""
+        return self.builder.rows_buffer(f"{self.node.name}/{name}", row_size, region="state")
+
     def shared(self, name: str, size: int, dtype: str = "real") -> Buffer:
         """Return a buffer of the whole batch: packed weights, statistics, partial sums."""
         return self.builder.buffer(f"{self.node.name}/{name}", size, dtype=dtype)

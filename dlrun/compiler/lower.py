@@ -31,6 +31,7 @@ class Goal:
     `input_gradients` asks for the gradients of the data inputs too. `keep` gives every value bytes of its own, so
     that it can be looked at after the step. `collect` brings losses and predictions out, sample by sample; without
     `predictions` losses alone. Without `added_losses` the terms that layers add to the loss are left out.
+    With `advancing` a step takes the next position of sequences, not all of them.
     """
 
     training: bool = False
@@ -42,6 +43,7 @@ class Goal:
     predictions: bool = True
     weighted: bool = False
     added_losses: bool = True
+    advancing: bool = False
 
 
 class Lowering:
@@ -130,7 +132,11 @@ class Lowering:
         return node.layer.is_alias_when(self.goal.training)
 
     def _output_of(self, node: Node) -> Buffer:
-        if self._is_alias(node) or node.is_looked_up or (node.layer.is_in_place and self._may_overwrite(node.inputs[0])):
+        if (
+            self._is_alias(node)
+            or node.is_looked_up
+            or (node.layer.is_in_place and self._may_overwrite(node.inputs[0]))
+        ):
             return self.values[node.inputs[0]]
         return self.builder.rows_buffer(f"{node.name}/output", prod(node.output_shape))
 

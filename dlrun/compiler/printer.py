@@ -57,6 +57,8 @@ def summary_text(graph: Graph, plan: Plan) -> str:
     lines.append(f"a step of {plan.batch} samples: {found['step_flops']:,} FLOPs, {calls}")
     for region, title in REGIONS.items():
         lines.append(f"{title}: {size_text(plan.arena_bytes.get(region, 0))}")  # type: ignore[call-overload]
+    if plan.region("state"):
+        lines.append(f"state between steps: {size_text(plan.arena_bytes['state'])}")
     lines.append(f"kernels: {', '.join(kernel.name for kernel in plan.kernels)}")
     return "\n".join(lines) + "\n"
 

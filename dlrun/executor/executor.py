@@ -137,6 +137,31 @@ class Executor:
         self._blocks.pop()
         return block
 
+    def step_by_step(self) -> Callable[[Array], None]:
+        """Return a function that runs a step, with its live values, in the caller's thread; the prologue comes now.
+
+        For plans for one thread whose steps are short, each made from the results of the one before. Later changes of
+        the weights are not seen by what the prologue computes. What layers keep between steps is cleared now.
+        """
+        assert self.threads == 1
+        table, scalars = self._stepping = np.zeros((1, LIVE_WORDS - 1), np.int64), np.zeros((1, 1))
+        function, result = ENTRY(self.addresses[run_steps]), np.zeros(2, np.int64)
+        self._control[:] = 0
+        self.arenas["state"][:] = 0
+
+        def run(program: Array) -> Callable[[Array], None]:
+            block = self._loop_block(run_steps, program, table, scalars)
+
+            def step(live: Array) -> None:
+                table[0, : len(live)] = live
+                function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, 0, 1, 0)
+                assert result[0] == FINISHED
+
+            return step
+
+        run(self._prologue)(np.zeros(0, np.int64))
+        return run(self._program)
+
     def stop(self) -> None:
         """Ask the running steps to end at the current step's end."""
         self._control[STOP // 8] = 1

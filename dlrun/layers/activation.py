@@ -19,6 +19,7 @@ class FunctionLayer(Layer):
     """A layer that applies an activation function."""
 
     mask_rule: ClassVar[MaskRule] = "pass"
+    is_by_position: ClassVar[bool] = True
 
     @property
     def function(self) -> Activation:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from dlrun.kernels.attention import GROUP, attention_forward
 from dlrun.kernels.attention_backward import attention_backward
+from dlrun.kernels.attention_position import attention_position
 from dlrun.kernels.philox import UNIFORMS
 from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.layers.base import Layer, MaskRule, Shape
-from dlrun.plan import Buffer, ScratchSize
+from dlrun.plan import POSITION, Buffer, ScratchSize
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -33,6 +34,7 @@ class DotProductAttention(Layer):
     number_of_inputs: ClassVar[tuple[int, int | None]] = (1, 3)
     reads_output: ClassVar[bool] = False
     mask_rule: ClassVar[MaskRule] = "pass"
+    is_bounded: ClassVar[bool] = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return (queries, heads * value_dim)."""
@@ -42,6 +44,10 @@ class DotProductAttention(Layer):
         """Return those of the two products; under a causal mask, of the half that isn't zero."""
         queries, keys = inputs[0][0], inputs[-1][0]
         return 2 * self.num_heads * queries * keys * (self.key_dim + self.value_dim) // (2 if self.causal else 1)
+
+    def next_position(self, *inputs: Shape) -> Layer | None:
+        """Return attention of the next position to itself and those before, where it is causal."""
+        return NextAttention(heads=self, time=inputs[0][0]) if self.causal else None
 
     def forward(self, emit: Emitter) -> None:
         """Emit one call, which saves the probabilities where a backward pass follows."""
@@ -95,6 +101,13 @@ class DotProductAttention(Layer):
 
     def _arguments(self, emit: Emitter) -> dict[str, Any]:
         """Return the arguments that both directions take."""
+        return self.common_arguments(emit) | {
+            "queries": emit.input_shapes[0][0], "keys": emit.input_shapes[-1][0], "causal": int(self.causal),
+            "rate": self._rate(emit),
+        }  # fmt: skip
+
+    def common_arguments(self, emit: Emitter) -> dict[str, Any]:
+        """Return the arguments that every kernel takes: the inputs, and how they lie in memory."""
         q, k, v = self._roles(emit.inputs)
         key_width, steps = self.num_heads * self.key_dim, [shape[1] for shape in emit.input_shapes]
         k_start = key_width if k is q else 0
@@ -105,6 +118,33 @@ class DotProductAttention(Layer):
             "zeros": emit.zeros(MOST_COLUMNS), "q_start": 0, "k_start": k_start, "v_start": v_start,
             "q_step": steps[0], "k_step": steps[min(1, len(steps) - 1)], "v_step": steps[-1],
             "heads": self.num_heads, "key_width": self.key_dim, "value_width": self.value_dim,
-            "queries": emit.input_shapes[0][0], "keys": emit.input_shapes[-1][0], "causal": int(self.causal),
-            "scale": 1 / sqrt(self.key_dim), "rate": self._rate(emit), "rows": emit.rows,
+            "scale": 1 / sqrt(self.key_dim), "rows": emit.rows,
         }  # fmt: skip
+
+
+class NextAttention(Layer):
+    """Causal attention of the next position, in inference: the keys and values of those before are kept.
+
+    Inputs and output are those of its `heads`, with one position.
+    """
+
+    type: Literal["next_attention"] = "next_attention"
+    heads: DotProductAttention
+    time: int
+
+    number_of_inputs: ClassVar[tuple[int, int | None]] = (1, 3)
+    mask_rule: ClassVar[MaskRule] = "pass"
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return those of the two products with as many positions as there may be."""
+        return 2 * self.heads.num_heads * self.time * (self.heads.key_dim + self.heads.value_dim)
+
+    def forward(self, emit: Emitter) -> None:
+        """Emit one call."""
+        count, key_width, value_width = self.heads.num_heads, self.heads.key_dim, self.heads.value_dim
+        emit.call(
+            attention_position, flops=self.flops() * emit.batch, y=emit.output, room=self.time, position=POSITION,
+            keys=emit.kept("keys", count * self.time * key_width),
+            values=emit.kept("values", count * self.time * value_width), real_keys=emit.kept("real_keys", self.time),
+            scratch=ScratchSize(key_width + 2 + self.time + GROUP), **self.heads.common_arguments(emit),
+        )  # fmt: skip

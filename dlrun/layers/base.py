@@ -61,6 +61,10 @@ class Layer(Component):
     `forward` then writes each sample's term to `emit.added_losses` where `emit.counts_losses` says so, and `backward`
     adds the term's gradient, weight x term / rows for each sample, to those of the inputs.
     """
+    is_by_position: ClassVar[bool] = False
+    """Whether inference makes each position of a sequence (time, features) from this one alone, all in the same way."""
+    is_bounded: ClassVar[bool] = False
+    """Whether the layer knows no more positions than the sequences have that it was made for."""
 
     def for_data(self, *features: "Feature | None") -> "Layer":
         """Return the layer with what the data inputs it takes tell it; None stands for an input from another layer.
@@ -97,6 +101,13 @@ class Layer(Component):
     def flops(self, *inputs: Shape) -> int:
         """Return the floating-point operations of one sample's forward pass."""
         return prod(self.output_shape(*inputs))
+
+    def next_position(self, *inputs: Shape) -> "Layer | None":
+        """Return the layer that in inference takes the next position of sequences, (1, ...), with the same variables.
+
+        It keeps what it needs of the positions before. None where an output depends on positions behind its own.
+        """
+        return self if self.is_by_position and all(len(shape) > 1 for shape in inputs) else None
 
     def forward(self, emit: "Emitter") -> None:
         """Emit the calls that compute the output."""

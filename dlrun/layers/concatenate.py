@@ -41,6 +41,10 @@ class Concatenate(Layer):
             raise ShapeError(f"concatenate needs inputs that agree in all but axis {self.axis}, got {shapes}")
         return (*inputs[0][:place], sum(shape[place] for shape in inputs), *inputs[0][place + 1 :])
 
+    def next_position(self, *inputs: Shape) -> Layer | None:
+        """Return the layer itself where it joins features."""
+        return self if len(inputs[0]) > 1 and place_of_axis(self.axis, len(inputs[0])) > 0 else None
+
     def _parts(self, emit: Emitter) -> list[dict[str, Any]]:
         """Return for each input how its runs of entries lie in the output."""
         place = place_of_axis(self.axis, len(emit.output_shape))

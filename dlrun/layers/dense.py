@@ -70,6 +70,7 @@ class Dense(Weighted):
     """The number of output features."""
 
     mask_rule: ClassVar[MaskRule] = "pass"
+    is_by_position: ClassVar[bool] = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the input's shape with `units` as the last axis."""

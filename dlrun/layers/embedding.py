@@ -104,6 +104,10 @@ class Embedding(Layer):
             ),
         )  # fmt: skip
 
+    def next_position(self, *inputs: Shape) -> Layer | None:
+        """Return the layer itself for sequences of ids."""
+        return self if len(inputs[0]) == 1 else None
+
     def forward(self, emit: Emitter) -> None:
         """Emit the copies of the table's rows, unless the next layer reads the table itself, and the mask."""
         if not emit.node.is_looked_up:

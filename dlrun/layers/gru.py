@@ -21,6 +21,7 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward, sigmoid, tanh
+from dlrun.kernels.recurrent_position import run_position
 from dlrun.layers.recurrent import Recurrent
 from dlrun.layers.recurrent_way import Cell, Direction
 from dlrun.plan import Buffer
@@ -138,5 +139,18 @@ def gru_backward(
     )  # fmt: skip
 
 
+@kernel
+def gru_position(
+    x: In, w: In, u: In, bias: In, mask: In, gates: Out, state: InOut, hidden: InOut, y: Out, scratch: Scratch,
+    geometry: InLong, rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """hidden, state = cell(x w + hidden u + bias, state), y = hidden, for the next position: see `run_position`.
+
+    Partition: samples.
+    """
+    run_position(gru_cell, x, w, u, bias, mask, gates, state, hidden, y, scratch, geometry, rows, thread, threads)
+
+
 GRU.forward_kernel = gru_forward
 GRU.backward_kernel = gru_backward
+GRU.position_kernel = gru_position

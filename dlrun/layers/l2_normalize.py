@@ -45,6 +45,7 @@ class L2Normalize(Layer):
     """The least length that is divided by."""
 
     mask_rule: ClassVar[MaskRule] = "pass"
+    is_by_position: ClassVar[bool] = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the input's shape."""

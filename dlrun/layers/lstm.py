@@ -23,6 +23,7 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward, sigmoid, tanh
+from dlrun.kernels.recurrent_position import run_position
 from dlrun.layers.recurrent import Recurrent
 from dlrun.layers.recurrent_way import Cell
 from dlrun.layers.variable import Variable
@@ -134,5 +135,18 @@ def lstm_backward(
     )  # fmt: skip
 
 
+@kernel
+def lstm_position(
+    x: In, w: In, u: In, bias: In, mask: In, gates: Out, state: InOut, hidden: InOut, y: Out, scratch: Scratch,
+    geometry: InLong, rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """hidden, state = cell(x w + hidden u + bias, state), y = hidden, for the next position: see `run_position`.
+
+    Partition: samples.
+    """
+    run_position(lstm_cell, x, w, u, bias, mask, gates, state, hidden, y, scratch, geometry, rows, thread, threads)
+
+
 LSTM.forward_kernel = lstm_forward
 LSTM.backward_kernel = lstm_backward
+LSTM.position_kernel = lstm_position

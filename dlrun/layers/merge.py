@@ -18,6 +18,7 @@ class Merge(Layer):
     number_of_inputs: ClassVar[tuple[int, int | None]] = (2, None)
     reads_output: ClassVar[bool] = False
     mask_rule: ClassVar[MaskRule] = "merge"
+    is_by_position: ClassVar[bool] = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the inputs' shape. Raises ShapeError where they differ."""

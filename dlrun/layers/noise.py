@@ -20,6 +20,7 @@ class Noise(Layer):
     """What the random numbers are drawn from; the run's seed and the layer's name when left out."""
 
     mask_rule: ClassVar[MaskRule] = "pass"
+    is_by_position: ClassVar[bool] = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the input's shape."""

@@ -30,7 +30,7 @@ from dlrun.kernels.lang import (
 )
 from dlrun.layers.base import Layer, MaskRule, Shape, expect_rank
 from dlrun.layers.variable import Variable
-from dlrun.plan import ScratchSize
+from dlrun.plan import POSITION, Buffer, ScratchSize
 from dlrun.registry import ChosenBy
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class PositionalEmbedding(Layer):
     is_in_place: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
     mask_rule: ClassVar[MaskRule] = "pass"
+    is_bounded: ClassVar[bool] = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the input's shape. Raises ShapeError where it is longer than the table."""
@@ -79,10 +80,19 @@ class PositionalEmbedding(Layer):
         length = self.sequence_length or time
         return (Variable("embeddings", (length, features), self.embeddings_initializer, length, features),)
 
+    def next_position(self, *inputs: Shape) -> Layer | None:
+        """Return what adds the next position's vector."""
+        return NextPosition(positions=self, time=inputs[0][0])
+
+    def table(self, emit: Emitter, time: int) -> Buffer:
+        """Return the vectors of the positions, (time, features) or more."""
+        if self.mode == "learned":
+            return emit.variable("embeddings")
+        return emit.constant("table", self.waves(time, emit.output_shape[-1]))
+
     def forward(self, emit: Emitter) -> None:
         """Emit the sum."""
-        learned = self.mode == "learned"
-        table = emit.variable("embeddings") if learned else emit.constant("table", self.waves(*emit.output_shape))
+        table = self.table(emit, emit.output_shape[0])
         size = prod(emit.output_shape)
         emit.call(
             add_to_rows, x=emit.input, table=table, y=emit.output, rows=emit.rows, size=size, flops=size * emit.batch
@@ -106,6 +116,39 @@ class PositionalEmbedding(Layer):
         index = np.arange(features)
         angles = np.arange(time)[:, None] * self.maximum_wavelength ** (-2 * (index // 2) / features)
         return tuple(np.where(index % 2 == 0, np.sin(angles), np.cos(angles)).ravel().tolist())
+
+
+class NextPosition(Layer):
+    """Adds the next position's vector, in inference: x and y are (1, features)."""
+
+    type: Literal["next_position"] = "next_position"
+    positions: PositionalEmbedding
+    time: int
+
+    mask_rule: ClassVar[MaskRule] = "pass"
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return an addition for each entry."""
+        return prod(inputs[0])
+
+    def forward(self, emit: Emitter) -> None:
+        """Emit the sum."""
+        emit.call(
+            add_position, x=emit.input, table=self.positions.table(emit, self.time), y=emit.output, rows=emit.rows,
+            width=emit.output_shape[-1], position=POSITION,
+        )  # fmt: skip
+
+
+@kernel
+def add_position(
+    x: In, table: In, y: Out, rows: Live, width: Size, position: Live, thread: Thread, threads: Threads
+) -> None:
+    """y[n] = x[n] + table[position]. Shapes: x, y (rows, width), table (positions, width). Partition: samples."""
+    vector = shift(table, position * width)
+    for n in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        x_here, y_here = shift(x, n * width), shift(y, n * width)
+        for i in range(width):
+            put(y_here, i, get(x_here, i) + get(vector, i))
 
 
 @kernel

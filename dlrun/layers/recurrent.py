@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Recurrent(Layer):
     """A layer that takes a sequence (time, features) step by step, with a state that it hands from one to the next.
 
-    A subclass gives `cell` and its two kernels.
+    A subclass gives `cell` and its kernels.
     """
 
     units: PositiveInt
@@ -62,6 +62,7 @@ class Recurrent(Layer):
     cell: ClassVar[Cell]
     forward_kernel: ClassVar[Kernel]
     backward_kernel: ClassVar[Kernel]
+    position_kernel: ClassVar[Kernel]
 
     @property
     def mask_rule(self) -> MaskRule:  # type: ignore[override]
@@ -121,6 +122,11 @@ class Recurrent(Layer):
         """Return a multiplication and an addition for each weight in each step."""
         time, features = inputs[0]
         return 2 * time * (features + self.units) * self.cell.gates * self.units * len(self.directions)
+
+    def next_position(self, *inputs: Shape) -> Layer | None:
+        """Return the layer's next step; none where the sequence is taken from its end."""
+        takes_time = self.return_sequences and not (self.bidirectional or self.go_backwards)
+        return NextStep(layer=self) if takes_time else None
 
     def forward(self, emit: Emitter) -> None:
         """Emit the packing of the weights, then each direction's way through time."""
@@ -187,4 +193,33 @@ class Recurrent(Layer):
         emit.call(
             multiply_channels, x=x, factors=emit.saved("factors", features), y=y, rows=emit.rows, places=time,
             channels=features,
+        )  # fmt: skip
+
+
+class NextStep(Layer):
+    """A recurrent layer's next step, in inference: its state is kept from position to position.
+
+    x is (1, features), y (1, units).
+    """
+
+    type: Literal["next_step"] = "next_step"
+    layer: Recurrent
+
+    mask_rule: ClassVar[MaskRule] = "pass"
+
+    def flops(self, *inputs: Shape) -> int:
+        """Return those of one step."""
+        return self.layer.flops(*inputs)
+
+    def forward(self, emit: Emitter) -> None:
+        """Emit the packing of the weights, and the step."""
+        layer = self.layer
+        way = Way(layer, emit, layer.directions[0])
+        way.pack()
+        bias = layer.gate_bias(emit, way.direction)
+        emit.call(
+            layer.position_kernel, x=emit.input, w=way.project(bias), u=way.packed("recurrent_kernel"), bias=bias,
+            mask=way.mask, gates=way.gates, state=emit.kept("state", layer.units),
+            hidden=emit.kept("hidden", layer.units), y=emit.output, scratch=way.strip, geometry=way.geometry,
+            rows=emit.rows, flops=way.step_flops(), **layer.cell_arguments(),
         )  # fmt: skip

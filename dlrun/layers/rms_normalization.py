@@ -57,6 +57,7 @@ class RMSNormalization(Layer):
 
     reads_output: ClassVar[bool] = False
     mask_rule: ClassVar[MaskRule] = "pass"
+    is_by_position: ClassVar[bool] = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the input's shape."""

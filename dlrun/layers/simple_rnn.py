@@ -22,6 +22,7 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward, tanh
+from dlrun.kernels.recurrent_position import run_position
 from dlrun.layers.recurrent import Recurrent
 from dlrun.layers.recurrent_way import Cell
 
@@ -124,5 +125,21 @@ def simple_rnn_backward(
         )
 
 
+@kernel
+def simple_rnn_position(
+    x: In, w: In, u: In, bias: In, mask: In, gates: Out, state: InOut, hidden: InOut, y: Out, scratch: Scratch,
+    is_relu: Size, geometry: InLong, rows: Live, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """hidden = activation(x w + hidden u + bias), y = hidden, for the next position: see `run_position`.
+
+    Partition: samples.
+    """
+    if is_relu != 0:
+        run_position(relu_cell, x, w, u, bias, mask, gates, state, hidden, y, scratch, geometry, rows, thread, threads)
+    else:
+        run_position(tanh_cell, x, w, u, bias, mask, gates, state, hidden, y, scratch, geometry, rows, thread, threads)
+
+
 SimpleRNN.forward_kernel = simple_rnn_forward
 SimpleRNN.backward_kernel = simple_rnn_backward
+SimpleRNN.position_kernel = simple_rnn_position

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlrun.data.config import DataConfig
-from dlrun.data.dataset import Dataset, Split
+from dlrun.data.dataset import Dataset
 from dlrun.data.random import generator
-from dlrun.data.tokens import PADDING, UNKNOWN, Tokenizer
+from dlrun.data.tokens import UNKNOWN, Tokenizer
 from dlrun.data.transforms.pad import Pad
 from dlrun.data.transforms.tokenize import Tokenize
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
 from dlrun.runs.directory import RunDirectory
 from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
+from dlrun.training.reading import make_reader
 from dlrun.training.session import Session
-from dlrun.training.steps import run_all, step_table
 
 REPLACEMENT = "\ufffd"
 """What stands for bytes that are no whole character yet."""
@@ -27,13 +27,16 @@ REPLACEMENT = "\ufffd"
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is drawn: among the `top_k` most probable, their logits divided by the temperature; 0 takes the best.
+    """How a token is drawn: their logits are divided by the temperature; 0 takes the best.
 
-    A. Fan, M. Lewis, Y. Dauphin, "Hierarchical neural story generation" (ACL 2018), section 5.4, for top-k.
+    Among the `top_k` most probable, then among the fewest of them whose probabilities add up to `top_p`.
+    A. Fan, M. Lewis, Y. Dauphin, "Hierarchical neural story generation" (ACL 2018), section 5.4, for top-k; A. Holtzman
+    et al., "The curious case of neural text degeneration" (ICLR 2020), section 3.1, for top-p.
     """
 
     temperature: float = 1.0
     top_k: int | None = None
+    top_p: float | None = None
 
     def draw(self, probabilities: Array, uniform: float) -> int:
         """Return a token's id for a number drawn evenly from 0 to 1. Shape: (classes,), of which one isn't 0."""
@@ -43,30 +46,30 @@ class Sampling:
         order = order[probabilities[order] > 0]
         logits = np.log(probabilities[order].astype(np.float64)) / self.temperature
         sums = np.cumsum(np.exp(logits - logits.max()))
-        return int(order[min(np.searchsorted(sums, uniform * sums[-1], side="right"), len(order) - 1)])
+        if self.top_p is not None:
+            sums = sums[: np.searchsorted(sums, self.top_p * sums[-1]) + 1]
+        return int(order[min(np.searchsorted(sums, uniform * sums[-1], side="right"), len(sums) - 1)])
 
 
 class LanguageModel:
     """A run's network that says what token comes next, and its tokenizer.
 
+    `note` says why each token costs as much as a whole window, where it does; with `recompute` it always does.
     Raises: UsageError when the run is no language model; CheckpointError.
     """
 
-    def __init__(self, run: RunDirectory, which: str | None = None) -> None:
+    def __init__(self, run: RunDirectory, which: str | None = None, recompute: bool = False) -> None:
         path = checkpoint_path(run, which)
         restored = read_training(path)
-        self.tokenizer, self._pads_start = _tokenizer(run, restored)
+        self.tokenizer, pads_start = _tokenizer(run, restored)
         name, feature = next(iter(restored.signature.inputs.items()))
         self.length = feature.shape[0]
-        self._ids = np.zeros((1, self.length), np.int32)
-        split = Split({name: self._ids}, {}, None, np.zeros(1, np.int64))
-        dataset = Dataset(restored.signature, {"predict": split}, restored.fingerprint, restored.fitted)
+        dataset = Dataset(restored.signature, {}, restored.fingerprint, restored.fitted)
         session = Session(restored.config.config, restored.config.layer_paths, dataset)
         session.threads = 1  # one sample is one thread's work
-        self._executor = session.evaluator("", split, loss=False)
+        whole, steps, self.note = make_reader(session, name, self.length, pads_start)
         put_weights(session, restored.checkpoint, path)
-        self._table = step_table(0, 1, 1)
-        self._classes = session.graph.output.output_shape[-1]
+        self._reader = whole if recompute or steps is None else steps
 
     def encode(self, prompt: str) -> tuple[list[int], list[str]]:
         """Return the ids of a prompt, and the parts of it that the model doesn't know.
@@ -81,21 +84,27 @@ class LanguageModel:
         return [*start, *ids], unknown if UNKNOWN in ids else []
 
     def next_probabilities(self, ids: list[int]) -> Array:
-        """Return the probability of each token to come after these, the last of which the network sees. (classes,)"""
-        seen = ids[-self.length :]
-        place = self.length - len(seen) if self._pads_start else 0
-        self._ids[:] = PADDING
-        self._ids[0, place : place + len(seen)] = seen
-        run_all(self._executor, self._table)
-        found: Array = self._executor.data["out/predictions"].reshape(self.length, self._classes)
-        probabilities: Array = found[place + len(seen) - 1].copy()
+        """Return the probability of each token to come after these; none for tokens that stand for no text. (classes,)
+
+        Beyond the length of the sequences that the network was trained on, those that know positions (attention,
+        positional embeddings) see the last ones only; recurrent layers carry their state on.
+        """
+        probabilities = self._reader.after(ids)
         for token in range(self.tokenizer.special):
             if token != self.tokenizer.end:
                 probabilities[token] = 0
         return probabilities
 
-    def generate(self, ids: list[int], tokens: int, sampling: Sampling, seed: int) -> Iterator[str]:
-        """Yield text that follows the ids, as it comes: at most so many tokens, none behind an end token."""
+    def generate(
+        self, ids: list[int], tokens: int, sampling: Sampling, seed: int, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        """Yield text that follows the ids, as it comes: at most so many tokens, none behind an end token.
+
+        It ends before the first of the texts `stop`.
+        """
+        return text_before(self._pieces(ids, tokens, sampling, seed), [text for text in stop if text])
+
+    def _pieces(self, ids: list[int], tokens: int, sampling: Sampling, seed: int) -> Iterator[str]:
         random = generator(seed, "generate")
         ids = list(ids)
         pending: list[int] = []
@@ -121,6 +130,28 @@ class LanguageModel:
         if self.tokenizer.level != "word":
             return self.tokenizer.decode(ids)
         return self.tokenizer.decode([*last, *ids])[len(self.tokenizer.decode(last)) :]
+
+
+def text_before(pieces: Iterator[str], stop: Sequence[str]) -> Iterator[str]:
+    """Yield a text's pieces as they come, up to the first of the texts `stop`; what may be its start is held back."""
+    held = ""
+    for piece in pieces:
+        held += piece
+        places = [place for text in stop if (place := held.find(text)) >= 0]
+        if places:
+            held = held[: min(places)]
+            break
+        kept = max((_overlap(held, text) for text in stop), default=0)
+        if len(held) > kept:
+            yield held[: len(held) - kept]
+            held = held[len(held) - kept :]
+    if held:
+        yield held
+
+
+def _overlap(text: str, other: str) -> int:
+    """Return how many characters at the end of a text begin the other one."""
+    return next((n for n in range(min(len(text), len(other) - 1), 0, -1) if other.startswith(text[-n:])), 0)
 
 
 def _tokenizer(run: RunDirectory, restored: Restored) -> tuple[Tokenizer, bool]:

@@ -63,6 +63,11 @@ def test_generate(model):
     ]
     assert drawn[0] == drawn[1]
     assert drawn[0].count("\n") == 2
+    stopped = model.call(
+        "generate", "latest", "--prompt", "a", "--tokens", "9", "--top-p", "0", "--stop", "x", "--stop", "c a"
+    )
+    assert (stopped.stdout, stopped.stderr) == ("ab\n", ""), "the text ends before the first stop"
+    model.call("generate", "latest", "--prompt", "a", "--top-p", "2", expect=2)
     assert "doesn't know '?'" in model.call("generate", "latest", "--prompt", "a?", "--tokens", "1").stderr
     assert "--prompt" in model.call("generate", "latest", expect=2).stderr
     assert "dlrun generate" in model.call("predict", "latest", "--text", "abc", expect=2).stderr

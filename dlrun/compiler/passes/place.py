@@ -14,7 +14,7 @@ REUSE_FROM = 16 * 1024 * 1024
 
 def place(plan: Plan, keep: bool = False) -> None:
     """Set the buffers' offsets. With `keep`, no two share bytes, so that every value can be looked at afterwards."""
-    for region in ("weights", "optimizer", "constant"):
+    for region in ("weights", "optimizer", "constant", "state"):
         plan.arena_bytes[region] = _pack(plan, plan.region(region)) + SLACK
     work = plan.region("work")
     total = _pack(plan, work)
