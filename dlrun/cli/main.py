@@ -13,6 +13,7 @@ from dlrun.cli import (
     check,
     cross_validate,
     data,
+    detect,
     evaluate,
     explain,
     generate,
@@ -40,8 +41,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Failures of an output that was sent into a file on a full disk."""
 
 for module in (
-    train, validate, plan, cross_validate, evaluate, predict, explain, generate, translate, resume, check, profile,
-    schema,
+    train, validate, plan, cross_validate, evaluate, predict, detect, explain, generate, translate, resume, check,
+    profile, schema,
 ):  # fmt: skip
     module.register(app)
 runs.register(app)

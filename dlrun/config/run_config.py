@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from dlrun.config.anomaly_config import AnomalyConfig
 from dlrun.config.repeat import LAYER_CHOICES
 from dlrun.config.training_config import TrainingConfig
 from dlrun.data.config import DataConfig
@@ -84,6 +85,8 @@ class RunConfig(Spec):
     """What is measured besides the loss, on the training and validation rows; of several targets a list for each."""
     training: TrainingConfig = TrainingConfig()
     """How long and in what steps the network is trained."""
+    anomaly: AnomalyConfig | None = None
+    """How `dlrun detect` finds rows that don't look like the others; its defaults when left out."""
     initialize_from: InitializeFrom | None = None
     """The trained network whose weights this one starts from."""
 

@@ -16,6 +16,7 @@ from dlrun.data.resample import resampled_target
 from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Problem, ShapeError
 from dlrun.plan import Plan
+from dlrun.training.anomaly_fit import check_anomaly
 from dlrun.training.heads import outputs_of
 from dlrun.training.monitors import check_monitors, expects_validation
 from dlrun.training.pretrained import check_vectors
@@ -45,6 +46,7 @@ def check_fit(config: RunConfig, model: Model, validates: bool | None) -> None:
     problems: list[Problem] = []
     checks: tuple[Callable[[], None], ...] = (
         lambda: _check_resampling(config, model.signature),
+        lambda: check_anomaly(config.anomaly, config.data, model.signature, validates),
         lambda: _check_trainable(graph),
         lambda: _check_metrics(config, graph, model.signature),
         lambda: check_monitors(config, validates),

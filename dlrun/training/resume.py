@@ -28,6 +28,7 @@ CHANGEABLE: tuple[Path, ...] = (
     ("optimizer", "learning_rate"),
     ("schedule",),
     ("metrics",),
+    ("anomaly",),
 )
 
 

@@ -9,6 +9,7 @@ from dlrun.data.sources.image_folder import ImageFolder
 from dlrun.data.sources.mnist import Mnist
 from dlrun.data.sources.movielens_100k import Movielens100k
 from dlrun.data.sources.multi30k import Multi30k
+from dlrun.data.sources.nab import Nab
 from dlrun.data.sources.npy import Npy
 from dlrun.data.sources.npz import Npz
 from dlrun.data.sources.parallel_text import ParallelText
@@ -32,6 +33,7 @@ SOURCES: Registry[Source] = Registry(
         ImageFolder,
         Iris,
         Mnist,
+        Nab,
         Movielens100k,
         Multi30k,
         Names,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -124,6 +124,10 @@ class Source(Component):
 
     def windows(self) -> Windows | None:
         """How the rows of a source that is one stream, in their order, become windows; None for rows on their own."""
+        return None
+
+    def anomalies(self) -> Sequence[tuple[str, str]] | None:
+        """The times, start and end of each, in which the source knows an anomaly; None where it knows of nothing."""
         return None
 
     def stamp(self) -> list[Any]:
