@@ -1,7 +1,8 @@
-"""What every shipped config reaches: `python -m benchmarks.results [NAME ...]` trains, evaluates, and writes a table.
+"""What every shipped config reaches: `python -m benchmarks.results [NAME ...]` trains, measures, and writes a table.
 
-Trains each config of `configs/` (or those named) as `dlrun train` does, with its own seed and data, evaluates it on the
-test split, and writes docs/results.md. Figures of configs that aren't run again stay, from docs/results.json.
+Trains each config of `configs/` (or those named) with its own seed and data, measures it as `benchmarks.targets` says,
+and writes docs/results.md: what took longest last time comes last, and `--skip` leaves some out. Figures of configs
+that aren't run again stay, from docs/results.json.
 """
 
 from __future__ import annotations
@@ -11,57 +12,25 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import commit_now
 from benchmarks.processes import ROOT
 from benchmarks.tables import table
+from benchmarks.targets import NOTES, TARGETS, Target
 from dlrun.runs.environment import cpu_name, versions
 
 PAGE, FIGURES = ROOT / "docs" / "results.md", ROOT / "docs" / "results.json"
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a config is meant to reach on the test split, or another."""
-
-    metric: str
-    figure: float
-    higher_is_better: bool = True
-    split: str = "test"
-
-    def __str__(self) -> str:
-        return f"{'at least' if self.higher_is_better else 'at most'} {self.figure:g}"
-
-    def reached(self, value: float) -> bool:
-        """Return whether a figure is as good."""
-        return value >= self.figure if self.higher_is_better else value <= self.figure
-
-
-TARGETS = {
-    "mnist_cnn": Target("accuracy", 0.986),
-    "mnist_mlp_sgd": Target("accuracy", 0.960),
-    "mnist_mlp_adam": Target("accuracy", 0.973),
-    "mnist_best": Target("accuracy", 0.994),
-    "fashion_cnn": Target("accuracy", 0.915),
-    "text_cnn": Target("accuracy", 0.76),
-    "text_lstm": Target("accuracy", 0.75),
-    "text_attention": Target("accuracy", 0.74),
-    "spam": Target("f1", 0.95),
-    "news": Target("accuracy", 0.86),
-    "char_lstm": Target("loss", 1.60, higher_is_better=False, split="validation"),
-    "char_gpt": Target("loss", 1.88, higher_is_better=False, split="validation"),
-    "names": Target("bits_per_token", 3.03, higher_is_better=False, split="validation"),  # 2.10 nats a character
-}
-"""The other configs have no target of their own: the table shows what they reach."""
+HEAD = ("config", "figure", "target", "epochs", "training steps", "whole command", "data", "measured", "commit")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A config trained and evaluated once."""
+    """A config trained and measured once."""
 
     config: str
     metrics: dict[str, float]
@@ -70,6 +39,9 @@ class Result:
     wall_seconds: float
     variant: str
     measured: str
+    commit: str = ""
+    machine: str = ""
+    how: str = "the test split"
 
 
 def dlrun(*arguments: str) -> str:
@@ -78,65 +50,80 @@ def dlrun(*arguments: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
 
 
-def measure(config: Path, runs: Path, overrides: Iterable[str]) -> Result:
-    """Train a config and evaluate it on its test split."""
-    began = time.perf_counter()
-    run = dlrun("train", str(config.relative_to(ROOT)), *overrides, "--runs", str(runs)).splitlines()[-1]
-    wall = time.perf_counter() - began
-    split = TARGETS[config.stem].split if config.stem in TARGETS else "test"
-    found = json.loads(dlrun("evaluate", run, "--split", split, "--json"))["metrics"]
-    record: dict[str, Any] = json.loads((Path(ROOT, run) / "run.json").read_text(encoding="utf-8"))
-    numbers = {name: value for name, value in found.items() if isinstance(value, int | float)}
+def measure(config: Path, runs: Path, overrides: Sequence[str]) -> Result:
+    """Train a config, and measure it as its target says."""
+    target, began = TARGETS.get(config.stem, Target()), time.perf_counter()
+    path = str(config.relative_to(ROOT))
+    if target.folds is not None:
+        arguments = ("--folds", str(target.folds), "--new", "--json", "--runs", str(runs))
+        found = json.loads(dlrun("cross-validate", path, *overrides, *arguments))
+        metrics, folds = found["mean"], found["results"]
+        record = {"epochs": sum(fold["epochs"] for fold in folds), "train_seconds": 0.0, "data": {"variant": "full"}}
+        wall = time.perf_counter() - began
+    else:
+        run = dlrun("train", path, *overrides, "--runs", str(runs)).splitlines()[-1]
+        wall = time.perf_counter() - began
+        metrics = json.loads(dlrun(target.command, run, *target.options, "--json"))
+        metrics = metrics.get("metrics", metrics)
+        record = json.loads((Path(ROOT, run) / "run.json").read_text(encoding="utf-8"))
     return Result(
-        config.stem, numbers, record["epochs"], record["train_seconds"], wall, record["data"]["variant"],
-        datetime.now(UTC).strftime("%Y-%m-%d"),
+        config.stem, _numbers(metrics), record["epochs"], record["train_seconds"], wall, record["data"]["variant"],
+        datetime.now(UTC).strftime("%Y-%m-%d"), commit_now(), cpu_name(), target.how,
     )  # fmt: skip
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
 def row(result: Result) -> tuple[str, ...]:
     """Return a result's row of the table."""
-    target = TARGETS.get(result.config)
-    shown = {target.metric: result.metrics[target.metric]} if target else result.metrics
-    verdict = "" if target is None else f"{target}: {'reached' if target.reached(shown[target.metric]) else 'MISSED'}"
+    target = TARGETS.get(result.config, Target())
+    shown = result.metrics
+    if target.metric:
+        named = (target.metric, *target.beside)
+        shown = {name: result.metrics[name] for name in named if name in result.metrics}
     return (
         f"[{result.config}](../configs/{result.config}.yaml)",
-        ", ".join(f"{name} {value:.4g}" for name, value in shown.items()),
-        verdict,
+        f"{', '.join(f'{name} {value:.4g}' for name, value in shown.items())} ({result.how})",
+        target.verdict(result.metrics),
         str(result.epochs),
-        f"{result.train_seconds:.0f} s",
+        f"{result.train_seconds:.0f} s" if result.train_seconds else "",
         f"{result.wall_seconds:.0f} s",
         "" if result.variant == "full" else result.variant,
         result.measured,
+        result.commit,
     )
 
 
-def page(results: Iterable[Result]) -> str:
-    """Return docs/results.md."""
-    head = (
-        "config",
-        "on the test split (language models: validation)",
-        "target",
-        "epochs",
-        "training steps",
-        "whole command",
-        "data",
-        "measured",
-    )
+def page(results: Sequence[Result], configs: Iterable[str]) -> str:
+    """Return docs/results.md: the results, what falls short, and the configs that weren't measured."""
     found = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return "\n".join(
-        [
-            "# Results",
-            "",
-            "What the shipped configs reach: each trained by `dlrun train configs/NAME.yaml` with the seed it has, on",
-            "the real data, and measured by `dlrun evaluate`. `python -m benchmarks.results` (also",
-            "`make results`) writes this page; `python -m benchmarks.results mnist_cnn iris` repeats some of it.",
-            "",
-            f"Last written on {cpu_name()}; {found}.",
-            "",
-            table([head, *map(row, results)]),
-            "",
-        ]
+    machines = (
+        " and ".join(sorted({result.machine for result in results if result.machine})) or "a machine not recorded"
     )
+    missed = [r for r in results if TARGETS.get(r.config, Target()).verdict(r.metrics).endswith("MISSED")]
+    missing = [name for name in configs if name not in {result.config for result in results}]
+    lines = [
+        "# Results",
+        "",
+        "What the shipped configs reach: each trained by `dlrun train configs/NAME.yaml` (or `dlrun cross-validate`)",
+        "with the seed it has, on the real data, and measured as the table says. `python -m benchmarks.results`, also",
+        "`make results`, trains them all and writes this page; `python -m benchmarks.results mnist_cnn iris` repeats",
+        "some of it, `--skip` leaves some out. Whatever else the machine was doing is in the times.",
+        "",
+        f"Measured on {machines}; last written with {found}.",
+        "",
+        table([HEAD, *map(row, results)]),
+        "",
+    ]
+    if missed:
+        lines += ["## Missed", ""]
+        lines += [f"- {result.config}: {NOTES.get(result.config, 'nothing else was tried yet.')}" for result in missed]
+        lines += [""]
+    if missing:
+        lines += ["## Not measured", "", ", ".join(missing) + ".", ""]
+    return "\n".join(lines)
 
 
 def read_figures() -> dict[str, Result]:
@@ -146,38 +133,51 @@ def read_figures() -> dict[str, Result]:
     return {entry["config"]: Result(**entry) for entry in json.loads(FIGURES.read_text(encoding="utf-8"))}
 
 
+def shortest_first(names: Iterable[str], figures: Mapping[str, Result]) -> list[str]:
+    """Return configs in the order of how long they took; those that never ran stand before the last minute."""
+    return sorted(names, key=lambda name: figures[name].wall_seconds if name in figures else 60.0)
+
+
 def main() -> int:
     """Train what is asked for; write the page. Returns 1 if a training failed or a target was missed."""
     known = {path.stem: path for path in sorted((ROOT / "configs").glob("*.yaml"))}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.results", description=__doc__)
     parser.add_argument("configs", nargs="*", metavar="NAME", help=f"one or more of {', '.join(known)} (default: all)")
+    parser.add_argument("--skip", nargs="+", default=[], metavar="NAME", help="configs that are left out")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="PATH=VALUE", help="overrides; the page isn't written then"
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder that holds the runs")
+    parser.add_argument("--only-page", action="store_true", help="train nothing, write the page anew")
     options = parser.parse_args()
-    unknown = [name for name in options.configs if name not in known]
+    unknown = [name for name in (*options.configs, *options.skip) if name not in known]
     if unknown:
         parser.error(f"no config {', '.join(unknown)}: there are {', '.join(known)}")
     results, failed = read_figures(), []
-    for name in options.configs or known:
+    chosen = [name for name in shortest_first(options.configs or known, results) if name not in options.skip]
+    for name in () if options.only_page else chosen:
         try:
             result = measure(known[name], options.runs, options.set)
         except subprocess.CalledProcessError:
             failed.append(name)
             continue
         print("  ".join(row(result)), flush=True)
-        if options.set:
-            continue
-        results[name] = result
-        kept = [results[key] for key in known if key in results]
-        FIGURES.write_text(json.dumps([asdict(entry) for entry in kept], indent=2) + "\n", encoding="utf-8")
-        PAGE.write_text(page(kept), encoding="utf-8")
-    missed = [n for n in options.configs or known if "MISSED" in "".join(row(results[n]) if n in results else ())]
+        if not options.set:
+            results[name] = result
+            _write(results, known)
+    if options.only_page:
+        _write(results, known)
+    missed = [n for n in chosen if n in results and row(results[n])[2].endswith("MISSED")]
     for kind, names in (("failed", failed), ("missed its target", missed)):
         for name in names:
             print(f"{name} {kind}")
     return 1 if failed or missed else 0
+
+
+def _write(results: Mapping[str, Result], known: Iterable[str]) -> None:
+    kept = [results[name] for name in known if name in results]
+    FIGURES.write_text(json.dumps([asdict(entry) for entry in kept], indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(page(kept, known), encoding="utf-8")
 
 
 if __name__ == "__main__":
