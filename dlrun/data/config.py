@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from dlrun.data.augment import AUGMENTATIONS
 from dlrun.data.augment.base import Augmentation
+from dlrun.data.negatives import NegativesConfig
 from dlrun.data.resample import ResampleConfig
 from dlrun.data.sources import SOURCES
 from dlrun.data.sources.base import Source
@@ -73,15 +74,18 @@ class SplitConfig(Spec):
     test: Share | None = None
     """The rows that only `dlrun evaluate` uses: a fraction of all rows, or a number of rows. When left out: the test
     split that comes with the source, or none."""
-    type: Literal["random", "stratified", "chronological", "given", "folds"] | None = None
+    type: Literal["random", "stratified", "chronological", "given", "folds", "leave_last_out"] | None = None
     """How rows are chosen. "stratified" keeps the classes' proportions, "chronological" takes the last ones, "given"
     uses only what comes with the source, "folds" tests on one of several equal parts, as `dlrun cross-validate` does
-    for each of them. When left out: stratified for classes, random for numbers."""
+    for each of them. "leave_last_out" tests on the last row of each group (or on the last `test` of them), the
+    `validation` rows before these validate; a group that would have no row left trains with all it has. When left out:
+    stratified for classes, random for numbers."""
     sort_by: str | None = None
-    """The column that orders the rows of a chronological split, forward folds or a series; their order in the source
-    when left out."""
+    """The column that orders the rows of a chronological split, forward folds, groups or a series; their order in the
+    source when left out."""
     group: str | None = None
-    """A column, such as a patient's number: rows that have the same value in it are never divided."""
+    """A column, such as a patient's number: rows that have the same value in it are never divided. For type
+    leave_last_out that of the users, whose last rows test."""
     folds: int | None = Field(default=None, ge=2)
     """The number of folds: of the training rows, where the source comes with test rows, which are then left out. Each
     has the classes' proportions."""
@@ -96,13 +100,23 @@ class SplitConfig(Spec):
         for name, share in (("train", self.train or 0.0), ("validation", self.validation), ("test", self.test or 0.0)):
             if share >= 1.0 and share != int(share):
                 raise ValueError(f"{name} is a fraction below 1 or a whole number of rows, got {share:g}")
-        if self.sort_by is not None and not self.is_chronological:
-            raise ValueError("sort_by goes with type: chronological")
+        self._check_last_rows()
+        if self.sort_by is not None and not (self.is_chronological or self.type == "leave_last_out"):
+            raise ValueError("sort_by goes with type: chronological or leave_last_out")
         if self.group is not None and (self.is_chronological or self.type in ("stratified", "given")):
             raise ValueError("group goes with a random split or folds that are not forward")
         if self.train is not None and (self.type != "chronological" or not self.train):
             raise ValueError("train, more than 0 rows, goes with type: chronological")
         return self
+
+    def _check_last_rows(self) -> None:
+        if self.type != "leave_last_out":
+            return
+        if self.group is None:
+            raise ValueError("type: leave_last_out needs group, the column that says whose rows they are")
+        for name, share in (("validation", self.validation), ("test", self.test or 0.0)):
+            if share != int(share):
+                raise ValueError(f"{name} is a number of each group's rows with leave_last_out, got {share:g}")
 
     @model_validator(mode="after")
     def _whole_fold(self) -> Self:
@@ -177,6 +191,8 @@ class DataConfig(Spec):
     resample: ResampleConfig | None = None
     """For classes of very different sizes: how often an epoch takes the rows of each. `class_weights` of the loss weigh
     them instead."""
+    negatives: NegativesConfig | None = None
+    """For rows that are choices, such as what somebody watched: items that weren't chosen are drawn beside them."""
     sample_weights: str | None = None
     """The column of numbers by which each row's loss is weighted."""
     cache: Literal["auto", "memory", "disk"] = "auto"
@@ -185,7 +201,9 @@ class DataConfig(Spec):
 
     @property
     def targets(self) -> Mapping[str, TargetConfig]:
-        """The targets by name; a single one is called "target"."""
+        """The targets by name; a single one is called "target". None are columns where negatives are drawn."""
         if isinstance(self.target, dict):
             return self.target
+        if self.negatives is not None and self.target is None:
+            return {}
         return {"target": self.target or TargetConfig()}

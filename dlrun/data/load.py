@@ -12,6 +12,7 @@ from dlrun.data import cache
 from dlrun.data.codec import fitted_from_json, fitted_to_json, signature_from_json, signature_to_json
 from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Array, Dataset, Split
+from dlrun.data.negatives import with_negatives
 from dlrun.data.pipeline import FittedPipeline, chunks, gather
 from dlrun.data.predict import load_inputs
 from dlrun.data.prepare import Prepared, outline_signature, prepare
@@ -34,10 +35,17 @@ def load(
 ) -> Dataset:
     """The data set that a config describes: split, transformed, ready to train on.
 
+    With `negatives` each row is followed by those that are drawn beside it; all splits are then needed to draw them.
     `seed` is the run's seed. `fitted` is what the transforms of an earlier run learned, applied unchanged instead of
     learning anew. `only` names the splits that are needed; a name that doesn't exist is simply not in the result.
     Raises ConfigError for what is wrong in the config, DataError for what is wrong in the data, MissingExtra.
     """
+    if config.negatives is None:
+        return _load(config, seed, fitted, only)
+    return with_negatives(_load(config, seed, fitted, None), config.negatives, seed)
+
+
+def _load(config: DataConfig, seed: int, fitted: Mapping[str, Any] | None, only: Sequence[str] | None) -> Dataset:
     config.source.fetch()
     key = _key(config, seed, fitted)
     cached = config.cache != "memory" and config.source.cached
@@ -65,6 +73,8 @@ def probe(config: DataConfig, seed: int) -> Signature:
     What only the rows could tell is left at 1 then: the learned scale of images that stay bytes, and the rows of each
     class. Raises as `load` does.
     """
+    if config.negatives is not None:
+        return load(config, seed).signature
     cached = _cached_signature(config, seed)
     signature = cached if cached is not None else outline_signature(config)
     return signature if signature is not None else load(config, seed).signature

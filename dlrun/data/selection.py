@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dlrun.data.config import DataConfig, InputConfig, TargetConfig
+from dlrun.data.negatives import PLACE
 from dlrun.data.sources.base import Column
 from dlrun.errors import ConfigError, Path, Problem
 
@@ -44,7 +45,7 @@ class Selection:
 
 def select(config: DataConfig, outline: Mapping[str, Column | None], default_target: str | None) -> Selection:
     """Resolves the names of a config against a source's columns; raises ConfigError with every problem."""
-    problems: list[Problem] = []
+    problems = _about_negatives(config)
     targets, shared = _targets(config, default_target, problems)
     for name, path in _named(config, targets):
         if name not in outline:
@@ -63,6 +64,25 @@ def select(config: DataConfig, outline: Mapping[str, Column | None], default_tar
     if problems:
         raise ConfigError(problems)
     return Selection(inputs, targets, shared, config.sample_weights, config.split.sort_by, config.split.group)
+
+
+def _about_negatives(config: DataConfig) -> list[Problem]:
+    """What doesn't go with negatives."""
+    negatives = config.negatives
+    if negatives is None:
+        return []
+    names = tuple(config.inputs or ())
+    problems = [
+        Problem((*PLACE, field), f"there is no input {name!r}", _nearest(name, names, "inputs"))
+        for field, name in (("user", negatives.user), ("item", negatives.item))
+        if name not in names
+    ]
+    others = {"target": config.target, "window": config.window, "resample": config.resample}
+    for field, value in others.items():
+        if value is not None:
+            message = f"{field} doesn't go with negatives: what is predicted is whether a user chose an item"
+            problems.append(Problem(("data", field), message, f"leave {field} out, or negatives"))
+    return problems
 
 
 def _targets(

@@ -30,6 +30,7 @@ class Feature:
     `inverse` turns predictions back to the data's units, real = prediction * inverse[0] + inverse[1] (targets only);
     each is one number, or one per entry of the last axis. With `inverse_exponential`, exp(real) - 1 comes after it.
     `to_units` does both. With `overlapping` the stored rows may be windows of one array that share its memory.
+    With `group` rows follow each other in groups of so many: what was chosen, then what wasn't (targets only).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Feature:
     class_counts: tuple[int, ...] | None = None
     label_counts: tuple[tuple[int, int], ...] | None = None
     overlapping: bool = False
+    group: int = 1
 
     def to_units(self, predictions: Array) -> Array:
         """Predictions of a target of numbers, (rows, *shape), in the data's own units, float64."""

@@ -42,6 +42,8 @@ def make_splits(config: SplitConfig, given: Mapping[str, int], known: Rows, seed
     rows = _given_rows(given, known.keep)
     if config.type == "folds":
         return _fold(config, rows, known, seed)
+    if config.type == "leave_last_out":
+        return _last_rows(config, rows, known)
     has_test = config.test is None and "test" in rows
     pool = rows.get("train", rows.get("all"))
     if pool is None or (config.test is not None and "all" not in rows):
@@ -75,6 +77,24 @@ def _first_rows(config: SplitConfig, train: float, pool: Array, order: Array | N
                 raise _problem(name, f"rows {begin + 1:,} to {end:,} can't be {name} rows: there are {len(pool):,}")
             splits[name] = np.sort(ranked[begin:end])
     return splits
+
+
+def _last_rows(config: SplitConfig, rows: Mapping[str, Array], known: Rows) -> dict[str, Array]:
+    """Of each group the last rows test, those before them validate, the others train; a small group only trains."""
+    assert known.groups is not None
+    pool = np.sort(np.concatenate(list(rows.values())))
+    if known.order is not None:
+        pool = pool[np.argsort(known.order[pool], kind="stable")]
+    pool = pool[np.argsort(known.groups[pool], kind="stable")]
+    _, starts, sizes = np.unique(known.groups[pool], return_index=True, return_counts=True)
+    test, validation = 1 if config.test is None else int(config.test), int(config.validation)
+    behind = np.repeat(starts + sizes, sizes) - 1 - np.arange(len(pool))
+    whole = np.repeat(sizes <= test + validation, sizes)
+    if whole.all():
+        raise _problem("group", f"no group of {config.group!r} has more than {test + validation} rows")
+    part = np.where(whole | (behind >= test + validation), 0, np.where(behind >= test, 1, 2))
+    splits = {name: np.sort(pool[part == i]) for i, name in enumerate(("train", "validation", "test"))}
+    return {name: index for name, index in splits.items() if len(index)}
 
 
 def _fold(config: SplitConfig, rows: Mapping[str, Array], known: Rows, seed: int) -> dict[str, Array]:
@@ -124,7 +144,7 @@ def limited(train: Array, limit: int | None, seed: int) -> Array:
 
 def _check(config: SplitConfig, given: Mapping[str, int], classes: Array | None) -> None:
     """Raises ConfigError where the config's split and the source's contradict each other."""
-    if config.type == "folds":
+    if config.type in ("folds", "leave_last_out"):
         return
     divided = "all" not in given
     if config.type == "given" and not divided:

@@ -2,6 +2,7 @@
 
 from dlrun.losses.base import Loss as Loss
 from dlrun.losses.binary_cross_entropy import BinaryCrossEntropy
+from dlrun.losses.bpr import BPR
 from dlrun.losses.categorical_hinge import CategoricalHinge
 from dlrun.losses.cross_entropy import CrossEntropy
 from dlrun.losses.hinge import Hinge
@@ -16,6 +17,7 @@ from dlrun.registry import Registry
 LOSSES: Registry[Loss] = Registry(
     "loss",
     (
+        BPR,
         BinaryCrossEntropy,
         CategoricalHinge,
         CrossEntropy,

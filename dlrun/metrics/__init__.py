@@ -17,10 +17,12 @@ from dlrun.metrics.confusion_matrix import ConfusionMatrix
 from dlrun.metrics.f1 import F1
 from dlrun.metrics.mae import MAE
 from dlrun.metrics.mse import MSE
+from dlrun.metrics.ndcg_at_k import NdcgAtK
 from dlrun.metrics.perplexity import Perplexity
 from dlrun.metrics.precision import Precision
 from dlrun.metrics.r2 import R2
 from dlrun.metrics.recall import Recall
+from dlrun.metrics.recall_at_k import RecallAtK
 from dlrun.metrics.rmse import RMSE
 from dlrun.metrics.top_k_accuracy import TopKAccuracy
 from dlrun.registry import Registry
@@ -39,6 +41,8 @@ METRICS: Registry[Metric] = Registry(
         ConfusionMatrix,
         Perplexity,
         BitsPerToken,
+        RecallAtK,
+        NdcgAtK,
         MSE,
         RMSE,
         MAE,
@@ -87,6 +91,7 @@ def direction_of(monitor: str, metrics: Sequence[Metric] = ()) -> Direction:
 
 def _direction(name: str, known: Mapping[str, Direction]) -> Direction | None:
     head = re.sub(r"^top_\d+_accuracy$", "top_k_accuracy", METRICS.synonyms.get(name, name))
+    head = re.sub(r"^(recall|ndcg)_at_\d+$", r"\1_at_k", head)
     for label, direction in known.items():
         if head == label or head.startswith(f"{label}/"):
             return direction

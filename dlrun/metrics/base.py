@@ -46,6 +46,8 @@ class Metric(Component):
 
     direction: ClassVar[Direction]
     """Whether larger or smaller values are better."""
+    ranks: ClassVar[bool] = False
+    """Whether it looks at the ranks of items rather than at the rows' predictions."""
 
     name: str | None = None
     """Under which name it is reported; its type when left out."""

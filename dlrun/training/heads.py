@@ -44,14 +44,15 @@ class Output:
         return self.target.kind == "labels" and self.target.shape != ()
 
     def trackers(self) -> list[Tracker]:
-        """Return a tracker for each metric."""
-        return [metric.start(self.target, self.shape[-1]) for metric in self.metrics]
+        """Return a tracker for each metric of the rows' predictions."""
+        return [metric.start(self.target, self.shape[-1]) for metric in self.metrics if not metric.ranks]
 
     def names(self) -> list[tuple[str, Metric]]:
-        """Return the names of the numbers that the metrics give, each with its metric."""
+        """Return the names of the numbers that these metrics give, each with its metric."""
         return [
             (f"{self.prefix}{name}", metric)
             for metric in self.metrics
+            if not metric.ranks
             for name in metric.names(self.target, self.shape[-1])
         ]
 

@@ -12,11 +12,15 @@ from dlrun.data.dataset import Array, Split
 from dlrun.data.random import permutation
 from dlrun.data.resample import epoch_rows, epoch_sizes, resample_note, resampled_target
 from dlrun.data.signature import Signature
+from dlrun.losses.bpr import BPR
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """An epoch's `rows`; where classes are resampled, the training rows' `labels` and the rows of each class."""
+    """An epoch's `rows`; where classes are resampled, the training rows' `labels` and the rows of each class.
+
+    Rows stay together in groups of `group`.
+    """
 
     rows: int
     seed: int
@@ -24,21 +28,30 @@ class Sampling:
     labels: Array | None = None
     sizes: Sequence[int] = ()
     notes: tuple[str, ...] = ()
+    group: int = 1
 
     def order(self, epoch: int) -> Array:
         """Return the training rows of an epoch in their order, (rows,) int64."""
-        order = permutation(self.rows, self.seed, f"shuffle/{epoch}") if self.shuffle else np.arange(self.rows)
+        groups = self.rows // self.group
+        order = permutation(groups, self.seed, f"shuffle/{epoch}") if self.shuffle else np.arange(groups)
+        if self.group > 1:
+            order = (order[:, None] * self.group + np.arange(self.group)).reshape(-1)
         if self.labels is None:
             return order
         chosen: Array = epoch_rows(self.labels, self.sizes, self.seed, epoch)[order]
         return chosen
 
 
+def group_of(config: RunConfig, signature: Signature) -> int:
+    """Return how many rows must stay together, in this order, for the loss to compare them."""
+    return signature.target.group if isinstance(config.loss, BPR) else 1
+
+
 def make_sampling(config: RunConfig, signature: Signature, train: Split) -> Sampling:
     """Return how a config takes its training rows. Raises ConfigError where they can't be resampled."""
     seed, shuffle, resample = config.seed, config.training.shuffle, config.data.resample
     if resample is None:
-        return Sampling(train.rows, seed, shuffle)
+        return Sampling(train.rows, seed, shuffle, group=group_of(config, signature))
     target = resampled_target(resample, signature)
     labels = np.asarray(train.targets[target.name])
     sizes = epoch_sizes(resample, labels, len(target.classes or ()))

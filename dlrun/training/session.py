@@ -18,6 +18,7 @@ from dlrun.config.resolve import resolved_yaml
 from dlrun.config.run_config import RunConfig
 from dlrun.data.codec import fitted_to_json, signature_to_json
 from dlrun.data.dataset import Dataset, Split
+from dlrun.data.negatives import Seen, redraw, seen_of
 from dlrun.data.random import generator
 from dlrun.data.signature import Signature
 from dlrun.errors import DataError, Path
@@ -25,14 +26,15 @@ from dlrun.executor.executor import Array, Executor
 from dlrun.executor.memory import zeros
 from dlrun.kernels.target import available_cores
 from dlrun.layers.base import Layer
-from dlrun.metrics import Tracker
+from dlrun.metrics import Metric, Tracker
 from dlrun.plan import Plan
 from dlrun.runs.environment import versions
 from dlrun.training.buckets import BucketExecutor, Buckets, check_weights, cut_signature, cut_split, make_buckets
 from dlrun.training.events import Listener
 from dlrun.training.heads import only, outputs_of, parts_of
 from dlrun.training.ids import check_ids
-from dlrun.training.sampling import Sampling, make_sampling
+from dlrun.training.ranking import Ranker
+from dlrun.training.sampling import Sampling, group_of, make_sampling
 from dlrun.training.steps import mean_loss, mean_parts, run_all, step_table
 
 EVALUATION_BATCH = 256
@@ -126,6 +128,27 @@ class Session:
         size, rows = self.config.training.batch_size, self.sampling.rows
         return rows if size == "full" else min(size, rows)
 
+    @property
+    def ranking_metrics(self) -> tuple[Metric, ...]:
+        """The config's metrics that look at all items' ranks for each user."""
+        return tuple(metric for _, metric in self.config.all_metrics() if metric.ranks)
+
+    @cached_property
+    def ranker(self) -> Ranker | None:
+        """What ranks items for users; None where nothing is measured of that."""
+        return Ranker(self) if self.ranking_metrics else None
+
+    def draw_negatives(self, epoch: int) -> None:
+        """Draw the items beside the training rows' choices for an epoch, where the config has any."""
+        negatives, train = self.config.data.negatives, self.split("train")
+        if negatives is not None:
+            redraw(train, negatives, self._seen, self.config.seed, str(epoch))
+
+    @cached_property
+    def _seen(self) -> Seen:
+        assert self.config.data.negatives is not None
+        return seen_of(self.config.data.negatives, self.dataset.signature, self.split("train"))
+
     @cached_property
     def sampling(self) -> Sampling:
         """Which training rows an epoch takes. Raises ConfigError where they can't be resampled."""
@@ -201,7 +224,8 @@ class Session:
         if name not in self._evaluators:
             rows = split or self.split(name)
             goal = Goal(training=False, loss=loss, weighted=loss and rows.weights is not None)
-            batch = max(1, min(EVALUATION_BATCH, rows.rows, MOST_OF_A_BATCH // self.outputs))
+            group = group_of(self.config, self.dataset.signature)
+            batch = max(1, min(EVALUATION_BATCH, rows.rows, MOST_OF_A_BATCH // self.outputs) // group) * group
             plan = self._compile(goal, UpdateRule(), batch)
             together = rows.rows
             if self._is_sequence and loss:
@@ -287,7 +311,8 @@ class Session:
                     parts[part] += mean * share
                 predictions = self.all_predictions(executor, len(index))
                 self._update(trackers, rows, index, predictions)
-        return {"loss": loss, **parts, **self._results(trackers)}, predictions
+            ranked = {} if self.ranker is None else self.ranker.measure(rows, self.ranking_metrics)
+        return {"loss": loss, **parts, **self._results(trackers), **ranked}, predictions
 
     def predict(self, split: Split) -> Array:
         """Return the predictions for rows without targets. Raises UsageError for a network with several outputs."""

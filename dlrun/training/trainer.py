@@ -133,6 +133,7 @@ class Trainer:
     def _run_epoch(self) -> None:
         """Run the rest of the running epoch, or as much of it as there is time for."""
         state = self.state
+        self.session.draw_negatives(state.epoch)
         self.executor.data["order"][:] = self.session.epoch_order(state.epoch)
         table = self._table.copy()
         table[:, 1] += state.epoch * self.steps_per_epoch
