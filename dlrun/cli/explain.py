@@ -25,7 +25,7 @@ def explain(
         str | None, typer.Option(help="train, validation or test; test, or else validation, when left out.")
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="The class or column to explain; each row's predicted one.")
+        str | None, typer.Option(help="The class or column to explain, or TARGET/NAME; each row's predicted one.")
     ] = None,
     steps: Annotated[
         int, typer.Option(min=1, help="Points on the way from the baseline: more leave smaller gaps.")

@@ -56,6 +56,10 @@ class Model:
             self._check_losses(graph)
         return graph
 
+    def output_layer(self, target: str) -> str:
+        """Return the name of the layer that gives a target's predictions."""
+        return outputs_of(self.loss, self.outputs, node_names(self.layers), self.signature)[0][target]
+
     def _check_losses(self, graph: Graph) -> None:
         """Raise ConfigError for each loss that doesn't fit its output or its target, at its place."""
         problems = []

@@ -38,7 +38,7 @@ def outputs_of(
         else:
             message = f"no layer gives the predictions of the target {target!r}"
             way_out = f"name its layer {target!r}, or say which it is: outputs: {{{target}: NAME}}"
-            problems.append(Problem(("model",), message, way_out))
+            problems.append(Problem(("model", "layers"), message, way_out))
     return found, problems
 
 
@@ -64,11 +64,13 @@ def _loss_problems(losses: Losses, targets: Sequence[str]) -> list[Problem]:
 def useless_layers(graph: Graph) -> list[Problem]:
     """Return a problem for each layer that no loss depends on: of several outputs, one may have been forgotten."""
     used = set(graph.outputs.values()) | {node.name for node in graph.nodes.values() if node.layer.adds_loss}
-    problems = []
+    useless = {}
     for node in reversed(graph.nodes.values()):
         if node.name in used:
             used.update(node.inputs)
         else:
-            message = f"no loss depends on the layer {node.name!r}"
-            problems.append(Problem(node.path, message, "name it under model.outputs, or in another layer's inputs"))
-    return problems[::-1]
+            useless[node.path] = node.name
+    way_out = "name it under model.outputs, or in another layer's inputs"
+    return [
+        Problem(path, f"no loss depends on the layer {name!r}", way_out) for path, name in reversed(useless.items())
+    ]

@@ -98,7 +98,7 @@ class RunConfig(Spec):
         """Return every metric with what its name begins with: the target's where there are several."""
         if not isinstance(self.metrics, dict):
             return [("", metric) for metric in self.metrics]
-        several = isinstance(self.loss, dict) and len(self.loss) > 1
+        several = len(self.data.targets) > 1
         return [
             (f"{target}/" if several else "", metric) for target, metrics in self.metrics.items() for metric in metrics
         ]

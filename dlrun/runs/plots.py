@@ -147,16 +147,28 @@ def _draw_image(axes: Any, image: Array, x: float, y: float) -> None:
 
 
 def _panels(columns: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The columns of each panel by their labels, {"f1": {"train": "train/f1", "train cat": "train/f1/cat"}} say."""
+    """The columns of each panel by their labels, {"f1": {"train": "train/f1", "train cat": "train/f1/cat"}} say.
+
+    Where there are several targets, each with a loss of its own, each has its own panels: digit/f1.
+    """
     panels: dict[str, dict[str, str]] = {"loss": {}}
+    targets = [column.removeprefix("train/").removesuffix("/loss") for column in columns if _is_of_target(column)]
     for column in columns:
         split, _, rest = column.partition("/")
         if column in FIRST_COLUMNS or not rest:
             continue
-        name, _, part = rest.partition("/")
+        target = next((each for each in targets if rest.startswith(f"{each}/")), None)
+        prefix = "" if target is None else f"{target}/"
+        name, _, part = rest.removeprefix(prefix).partition("/")
+        name = prefix + name
         panels.setdefault(name, {})[f"{split} {part}".strip()] = column
     panels["learning rate"] = {"": "learning_rate"}
     return {name: lines for name, lines in panels.items() if lines}
+
+
+def _is_of_target(column: str) -> bool:
+    """Whether a column is the loss of one of several targets, such as train/digit/loss."""
+    return column.startswith("train/") and column.endswith("/loss") and column != "train/loss"
 
 
 def _draw_panel(axes: Any, name: str, lines: dict[str, tuple[list[int], list[float]]], best_epoch: int | None) -> None:

@@ -24,6 +24,7 @@ from dlrun.kernels.embedding import mask_of_ids
 from dlrun.layers.base import Layer, MaskRule, Shape
 from dlrun.layers.embedding import Embedding
 from dlrun.losses.base import Loss
+from dlrun.training.heads import Output, only
 from dlrun.training.session import Session
 from dlrun.training.steps import step_table
 
@@ -118,7 +119,11 @@ class Attributor:
     Where `embedded` names inputs of tokens, each embedding that takes one is replaced by an input NAME/vectors.
     """
 
-    def __init__(self, session: Session, layers: Sequence[Layer], embedded: Sequence[str] = ()) -> None:
+    def __init__(
+        self, session: Session, layers: Sequence[Layer], embedded: Sequence[str] = (), output: Output | None = None
+    ) -> None:
+        """`output` is the one that is explained; the only one when left out."""
+        head = output or only({each.target.name: each for each in session.heads})
         config, signature = session.config, session.dataset.signature
         self.precision: str = config.precision
         self.embeddings = find_embeddings(layers, signature, embedded)
@@ -130,13 +135,13 @@ class Attributor:
             shape = session.graph.nodes[name].output_shape
             features[f"{name}/{VECTORS}"] = Feature(f"{name}/{VECTORS}", shape, self.precision)
             assert source in features
-        self.output_shape = session.graph.output.output_shape
+        self.output_shape = head.shape
         score = Feature("score", self.output_shape, self.precision)
-        loss = SCORES[config.loss.link]()
-        model = Model(
-            self._layers(layers), session.model.paths, Signature(features, {"score": score}), loss
-        )  # fmt: skip
-        goal = Goal(gradients=True, input_gradients=True, keep=True, collect=False)
+        loss = SCORES[head.head.loss.link]()
+        signature = Signature(features, {"score": score})
+        outputs = {"score": session.model.output_layer(head.target.name)}
+        model = Model(self._layers(layers), session.model.paths, signature, loss, outputs=outputs)
+        goal = Goal(gradients=True, input_gradients=True, keep=True, collect=False, added_losses=False)
         plan = compile_plan(model, goal, UpdateRule(), config.precision, BATCH, session.threads, config.seed)
         self._data = {
             f"data/inputs/{name}": np.zeros((BATCH, *f.shape), self.precision) for name, f in features.items()

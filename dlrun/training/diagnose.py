@@ -66,9 +66,13 @@ def _describe(name: str, session: Session, executor: Executor, rows: int) -> str
         return f"the data input {rest!r} holds NaN or infinity"
     if kind == "targets":
         return f"the target {rest!r} holds NaN or infinity"
+    layer = next((n.name for n in session.graph.nodes.values() if name == f"{n.name}/added_losses"), None)
+    if layer is not None:
+        return f"it first appears in the term that the layer {layer!r} adds to the loss"
     if name in ("losses", "predictions", "sample_weights") or name.startswith("loss/"):
-        output = session.graph.output.name
-        values = session.predictions(executor, rows)
+        head = next((each for each in session.heads if each.head.name == rest.partition("/")[0]), session.heads[0])
+        output = session.graph.outputs[head.target.name]
+        values = session.all_predictions(executor, rows)[head.target.name]
         largest = np.abs(values[np.isfinite(values)], dtype=np.float64).max(initial=0.0)
         return (
             f"it first appears in the loss itself, of the output of layer {output!r}, with values up to {largest:.3g}"

@@ -21,6 +21,7 @@ from dlrun.runs.directory import RunDirectory
 from dlrun.runs.files import write_text
 from dlrun.training.beam import Search
 from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
+from dlrun.training.heads import only
 from dlrun.training.session import Session
 from dlrun.training.translation import Translator, translated_input
 
@@ -33,12 +34,22 @@ class Evaluation:
     """What a network's predictions for the rows of a split are worth."""
 
     metrics: Mapping[str, Any]
-    predictions: Array
+    all_predictions: Mapping[str, Array]
     split: Split
-    target: Feature
+    targets: Mapping[str, Feature]
     data: str
     checkpoint: str
     notes: tuple[str, ...]
+
+    @property
+    def predictions(self) -> Array:
+        """Those of the only target. Raises UsageError where there are several."""
+        return only(self.all_predictions)
+
+    @property
+    def target(self) -> Feature:
+        """The only target. Raises UsageError where there are several."""
+        return only(self.targets)
 
     def to_json(self) -> dict[str, Any]:
         """Return what evaluation.json holds."""
@@ -68,13 +79,13 @@ def evaluate_run(
     session = Session(restored.config.config, restored.config.layer_paths, dataset)
     session.evaluator(split, rows)
     put_weights(session, restored.checkpoint, path)
-    metrics, predictions = session.evaluate(split, rows)
+    metrics, predictions = session.evaluate_all(split, rows)
     notes = dataset.notes
     if translated_input(restored) is not None:
         more, note = _translations(run, restored, rows, file, which, search or Search())
         metrics, notes = {**metrics, **more}, (*notes, note)
     data = str(file) if file is not None else f"the {split} split"
-    return Evaluation(metrics, predictions, rows, dataset.signature.target, data, path.stem, notes)
+    return Evaluation(metrics, predictions, rows, dataset.signature.targets, data, path.stem, notes)
 
 
 def _translations(
@@ -139,10 +150,10 @@ def write_evaluation(run: RunDirectory, evaluation: Evaluation) -> None:
 
 def draw_evaluation(run: RunDirectory, evaluation: Evaluation) -> list[str]:
     """Draw the plots, which takes longer than the evaluation; return notes on what couldn't be. Raises: RunError."""
-    if evaluation.target.kind != "labels" or evaluation.target.shape:
-        return []
     try:
-        _draw(run, evaluation)
+        for name, target in evaluation.targets.items():
+            if target.kind == "labels" and not target.shape:
+                _draw(run, evaluation, target, f"_{name}" if len(evaluation.targets) > 1 else "")
     except MissingExtra as missing:
         return [f"no plots: {missing.message}; {missing.help} installs it"]
     return []
@@ -156,17 +167,18 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and value - value != 0 else value
 
 
-def _draw(run: RunDirectory, evaluation: Evaluation) -> None:
+def _draw(run: RunDirectory, evaluation: Evaluation, target: Feature, ending: str) -> None:
     from dlrun.runs.plots import draw_confusion_matrix, draw_mistakes, most_confident_mistakes
 
-    target, truth = evaluation.target, evaluation.split.targets[evaluation.target.name]
-    tracker = ConfusionMatrix().start(target, evaluation.predictions.shape[-1])
-    tracker.update(truth, evaluation.predictions)
+    truth, predictions = evaluation.split.targets[target.name], evaluation.all_predictions[target.name]
+    tracker = ConfusionMatrix().start(target, predictions.shape[-1])
+    tracker.update(truth, predictions)
     classes = target.classes or ()
     run.plots.mkdir(exist_ok=True)
     matrix = np.asarray(next(iter(tracker.result().values())), np.float64).tolist()
-    draw_confusion_matrix(run.plots / "confusion_matrix.png", matrix, classes)
+    draw_confusion_matrix(run.plots / f"confusion_matrix{ending}.png", matrix, classes)
     images = next(iter(evaluation.split.inputs.values()))
-    if images.ndim == 4 and evaluation.predictions.shape[-1] == len(classes):
-        rows = most_confident_mistakes(truth, evaluation.predictions, MISTAKES)
-        draw_mistakes(run.plots / "mistakes.png", images[rows], truth[rows], evaluation.predictions[rows], classes)
+    if images.ndim == 4 and predictions.shape[-1] == len(classes):
+        rows = most_confident_mistakes(truth, predictions, MISTAKES)
+        path = run.plots / f"mistakes{ending}.png"
+        draw_mistakes(path, images[rows], truth[rows], predictions[rows], classes)

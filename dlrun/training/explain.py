@@ -23,7 +23,7 @@ from dlrun.training.attribution import VECTORS, Attribution, Attributor
 from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
 from dlrun.training.evaluation import own_data
 from dlrun.training.importance import importance_rows, permutation_importance
-from dlrun.training.scores import choose
+from dlrun.training.scores import choose, choose_output
 from dlrun.training.session import Session, network_layers
 
 SAMPLES = 16
@@ -80,9 +80,10 @@ class _Task:
         put_weights(session, self.restored.checkpoint, self.path)
         return session
 
-    @property
-    def target(self) -> Feature:
-        return self.dataset.signature.target
+    def attributor(self, rows: Split, embedded: Sequence[str] = ()) -> Attributor:
+        session = self.trained_session(rows)
+        output = choose_output(session.heads, self.options.target)[0]
+        return Attributor(session, network_layers(self.restored.config.config), embedded, output)
 
 
 def explain_run(run: RunDirectory, which: str | None, options: Options, folder: Path) -> Explanation:
@@ -134,7 +135,7 @@ def _explain_images(task: _Task, names: Sequence[str]) -> None:
     """Maps of what each pixel does, the baseline being a black image (stored values of 0)."""
     features = task.dataset.signature.inputs
     rows = _some_rows(task, task.options.samples or SAMPLES)
-    attributor = Attributor(task.trained_session(rows), network_layers(task.restored.config.config))
+    attributor = task.attributor(rows)
     inputs = _real_inputs(rows, features)
     baselines = {name: np.zeros(inputs[name].shape) + np.asarray(features[name].offset) for name in names}
     found, samples = _attributions(task, attributor, rows, inputs, baselines)
@@ -160,7 +161,7 @@ def _explain_texts(task: _Task, names: Sequence[str]) -> None:
     """What each token does: integrated gradients by its vector, summed, the baseline being vectors of 0."""
     features = task.dataset.signature.inputs
     rows = _some_rows(task, task.options.samples or SAMPLES)
-    attributor = Attributor(task.trained_session(rows), network_layers(task.restored.config.config), names)
+    attributor = task.attributor(rows, names)
     missing = [name for name in names if name not in attributor.embeddings.values()]
     if missing:
         raise UsageError(f"no embedding takes the input {missing[0]!r}: its tokens can't be explained")
@@ -230,7 +231,8 @@ def _attributions(
 ) -> tuple[Attribution, list[dict[str, Any]]]:
     """(what the inputs contribute, a row of each sample's scores)."""
     outputs, _ = attributor.run(inputs)
-    chosen = choose(task.target, task.options.target, outputs, rows)
+    output, wanted = choose_output(task.session().heads, task.options.target)
+    chosen = choose(output.target, wanted, outputs, rows)
     found = attributor.explain(inputs, baselines, chosen.weights, task.options.steps)
     samples = []
     for index in range(rows.rows):

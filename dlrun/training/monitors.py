@@ -38,7 +38,7 @@ def _monitor(config: RunConfig, name: str, mode: str, min_delta: float = 0.0) ->
 def expects_validation(config: RunConfig) -> bool | None:
     """Return whether there will be validation rows; None where only the data know."""
     split = config.data.split
-    if split.validation:
+    if split.validates:
         return True
     return None if split.type == "given" or config.data.source.type in OWN_SPLITS else False
 
@@ -75,6 +75,6 @@ def _is_measured(config: RunConfig, label: str) -> bool:
     """Return whether a metric has this label, or a part of the loss; of those with a value a class, label/CLASS too."""
     labels = [f"{prefix}{metric.label()}" for prefix, metric in config.all_metrics()]
     losses = {"loss", *(layer.adds_loss for layer in config.model.layers)}
-    if isinstance(config.loss, dict) and len(config.loss) > 1:
-        losses |= {f"{target}/loss" for target in config.loss}
+    if len(config.data.targets) > 1:
+        losses |= {f"{target}/loss" for target in config.data.targets}
     return label in losses or any(label == each or label.startswith(f"{each}/") for each in labels)

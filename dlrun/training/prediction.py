@@ -19,6 +19,7 @@ from dlrun.executor.executor import Array
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.files import write_text
 from dlrun.training.checkpointing import checkpoint_path, put_weights, read_training
+from dlrun.training.heads import only
 from dlrun.training.session import Session
 
 ENDINGS = (".csv", ".json")
@@ -30,7 +31,7 @@ def predict_rows(
     """Return a row for each input: where it is from, and what the network says of it.
 
     Classes come with their probability and all classes' probabilities; numbers in the units of the data. `texts` are
-    inputs for networks that take text.
+    inputs for networks that take text. Of several targets each has its columns, TARGET/prediction and so on.
     Raises: CheckpointError, DataError, UsageError.
     """
     path = checkpoint_path(run, which)
@@ -39,8 +40,8 @@ def predict_rows(
     missing = [str(file) for file in files if not file.exists()]
     if missing:
         raise UsageError(f"there is no file {', '.join(missing)}")
-    target = restored.signature.target
-    if target.kind == "labels" and target.shape:
+    targets = restored.signature.targets
+    if any(target.kind == "labels" and target.shape for target in targets.values()):
         command = "generate" if len(restored.signature.inputs) == 1 else "translate"
         raise UsageError(f"{run.path} predicts a class at each position of a sequence", f"dlrun {command} {run.path}")
     split = load_inputs(config.data, restored.fitted, restored.signature, files, texts)
@@ -51,7 +52,14 @@ def predict_rows(
     places = origins(split.index, files, split.rows)
     if texts or is_text(files[0]):
         places = [{"text": text} for text in [*text_rows(config.data, files), *texts]]
-    return describe(session.predict(split), target, places)
+    found = session.predict_all(split)
+    if len(targets) == 1:
+        return describe(only(found), only(targets), places)
+    rows = [dict(place) for place in places]
+    for name, target in targets.items():
+        for row, said in zip(rows, describe(found[name], target, [{} for _ in rows]), strict=True):
+            row |= {f"{name}/{key}": value for key, value in said.items()}
+    return rows
 
 
 def origins(index: Array, files: Sequence[Path], rows: int) -> list[dict[str, Any]]:

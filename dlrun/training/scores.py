@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from dlrun.data.dataset import Split
 from dlrun.data.signature import Feature
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
+from dlrun.training.heads import Output
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,25 @@ class Chosen:
 
     weights: Array
     said: tuple[Mapping[str, Any], ...]
+
+
+def choose_output(outputs: Sequence[Output], wanted: str | None) -> tuple[Output, str | None]:
+    """Return the output that is explained, and which class or column of it was asked for, if any.
+
+    Of several, `wanted` names the target, or the target and its class or column: digit, digit/7. Raises UsageError.
+    """
+    if len(outputs) == 1:
+        return outputs[0], wanted
+    for output in outputs:
+        name = output.target.name
+        if wanted == name:
+            return output, None
+        if wanted is not None and wanted.startswith(f"{name}/"):
+            return output, wanted.removeprefix(f"{name}/")
+    names = ", ".join(output.target.name for output in outputs)
+    what = "which one is to be explained" if wanted is None else f"there is no {wanted!r}"
+    message = f"this network has several outputs ({names}): {what}"
+    raise UsageError(message, f"--target {outputs[0].target.name}, or with a class or column behind it: TARGET/NAME")
 
 
 def choose(target: Feature, wanted: str | None, outputs: Array, rows: Split) -> Chosen:
