@@ -39,9 +39,9 @@ def has_validation_rows(parts: Parts) -> bool | None:
     if not isinstance(split, SplitConfig) or split.type == "given":
         return None
     source = parts.root.get("data", "source", "type")
-    if split.validation == 0 and split.test is None and source is not None and source.value in OWN_SPLITS:
+    if not split.validates and split.test is None and source is not None and source.value in OWN_SPLITS:
         return None
-    return split.validation > 0
+    return split.validates
 
 
 def loss_names(parts: Parts) -> set[str]:

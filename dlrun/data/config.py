@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -11,12 +12,14 @@ from pydantic_core import PydanticCustomError
 
 from dlrun.data.augment import AUGMENTATIONS
 from dlrun.data.augment.base import Augmentation
+from dlrun.data.dates import read_date
 from dlrun.data.negatives import NegativesConfig
 from dlrun.data.resample import ResampleConfig
 from dlrun.data.sources import SOURCES
 from dlrun.data.sources.base import Source
 from dlrun.data.transforms import TRANSFORMS
 from dlrun.data.transforms.base import Transform
+from dlrun.errors import DataError
 from dlrun.registry import ChosenBy, Spec
 
 TransformList = tuple[Annotated[Transform, ChosenBy(TRANSFORMS)], ...]
@@ -63,6 +66,37 @@ class TargetConfig(Spec):
         return self
 
 
+class DatesConfig(Spec):
+    """The dates at which parts of a chronological split begin, in ISO 8601: 2017-06-26, or 2017-06-26 12:00."""
+
+    train: str | None = None
+    """The first rows that train; all rows from the first on when left out."""
+    validation: str | None = None
+    """The first rows that validate."""
+    test: str | None = None
+    """The first rows that test."""
+    end: str | None = None
+    """The first rows that are not used any more; none when left out."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        try:
+            dates = list(self.begins.values())
+        except DataError as error:
+            raise ValueError(error.message) from None
+        if self.validation is None and self.test is None and self.end is None:
+            raise ValueError("dates need that of validation, test or end, before which rows train")
+        if dates != sorted(dates):
+            raise ValueError("the dates of train, validation, test and end come one after the other")
+        return self
+
+    @property
+    def begins(self) -> Mapping[str, datetime]:
+        """The parts that have a date, in their order."""
+        given = ((name, getattr(self, name)) for name in ("train", "validation", "test", "end"))
+        return {name: read_date(date) for name, date in given if date is not None}
+
+
 class SplitConfig(Spec):
     """How the rows are divided into those for training, validation and testing."""
 
@@ -80,6 +114,8 @@ class SplitConfig(Spec):
     for each of them. "leave_last_out" tests on the last row of each group (or on the last `test` of them), the
     `validation` rows before these validate; a group that would have no row left trains with all it has. When left out:
     stratified for classes, random for numbers."""
+    dates: DatesConfig | None = None
+    """For type chronological with sort_by: the dates at which validation and test rows begin, in place of numbers."""
     sort_by: str | None = None
     """The column that orders the rows of a chronological split, forward folds, groups or a series; their order in the
     source when left out."""
@@ -100,6 +136,7 @@ class SplitConfig(Spec):
         for name, share in (("train", self.train or 0.0), ("validation", self.validation), ("test", self.test or 0.0)):
             if share >= 1.0 and share != int(share):
                 raise ValueError(f"{name} is a fraction below 1 or a whole number of rows, got {share:g}")
+        self._check_dates()
         self._check_last_rows()
         if self.sort_by is not None and not (self.is_chronological or self.type == "leave_last_out"):
             raise ValueError("sort_by goes with type: chronological or leave_last_out")
@@ -108,6 +145,14 @@ class SplitConfig(Spec):
         if self.train is not None and (self.type != "chronological" or not self.train):
             raise ValueError("train, more than 0 rows, goes with type: chronological")
         return self
+
+    def _check_dates(self) -> None:
+        if self.dates is None:
+            return
+        if self.type != "chronological" or self.sort_by is None:
+            raise ValueError("dates go with type: chronological and sort_by, the column that holds them")
+        if self.train is not None or self.validation or self.test is not None:
+            raise ValueError("either dates divide the rows, or train, validation and test as numbers")
 
     def _check_last_rows(self) -> None:
         if self.type != "leave_last_out":
@@ -132,6 +177,11 @@ class SplitConfig(Spec):
         if self.test is not None:
             raise ValueError("the fold's rows are the test rows: leave test out")
         return self
+
+    @property
+    def validates(self) -> bool:
+        """Whether rows are put aside for validation."""
+        return self.validation > 0 or (self.dates is not None and self.dates.validation is not None)
 
     @property
     def is_chronological(self) -> bool:

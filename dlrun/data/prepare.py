@@ -18,7 +18,18 @@ from dlrun.data.dataset import Array
 from dlrun.data.pipeline import FittedPipeline, Pipeline, Step, check, chunks, fit, gather, raw_layout
 from dlrun.data.reading import read_source
 from dlrun.data.selection import Chosen, Selection, select
-from dlrun.data.series import Series, series_of, series_split, sorted_rows, time_of, window_feature, window_origins
+from dlrun.data.series import (
+    SORT_BY,
+    Series,
+    Time,
+    series_of,
+    series_split,
+    sorted_rows,
+    time_of,
+    times_of,
+    window_feature,
+    window_origins,
+)
 from dlrun.data.signature import Feature, Kind, Signature
 from dlrun.data.sources.base import Column, Raw, Windows
 from dlrun.data.split import Rows, limited, make_splits
@@ -81,6 +92,7 @@ def prepare(config: DataConfig, seed: int, known: Mapping[str, Any] | None) -> P
             _stratify_by(targets, raw),
             _ranks(selection.sort_by, raw) if series is None else None,
             _groups(selection.group, raw),
+            _split_times(config.split, raw, time),
         ),
         seed,
     )
@@ -351,6 +363,16 @@ def _stratify_by(targets: Mapping[str, Pipeline], raw: Raw) -> Array | None:
 def _ranks(column: str | None, raw: Raw) -> Array | None:
     """The order of the rows by a column of numbers or of text that sorts, such as ISO dates."""
     return None if column is None else _whole(column, raw, "sort_by", "gives no order")
+
+
+def _split_times(split: SplitConfig, raw: Raw, time: Time | None) -> Array | None:
+    """The date of each row, where dates divide the rows."""
+    if split.dates is None or split.sort_by is None:
+        return None
+    found = times_of(raw, time or Time(split.sort_by, None, SORT_BY))
+    if found.dtype.kind != "M":
+        raise ConfigError([Problem(SORT_BY, f"column {split.sort_by!r} holds numbers, not dates")])
+    return found
 
 
 def _groups(column: str | None, raw: Raw) -> Array | None:

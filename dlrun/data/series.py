@@ -148,8 +148,12 @@ def sorted_rows(raw: Raw, time: Time | None) -> Raw:
     return Raw(raw.description, {name: array[order] for name, array in raw.arrays.items()})
 
 
+def times_of(raw: Raw, time: Time) -> Array:
+    """When each row was, (rows,): numbers as they are, text as dates. Raises ConfigError where a row lacks it."""
+    return _times(raw.description.columns[time.column], raw.arrays[time.column], time)
+
+
 def _times(column: Column, array: Array, time: Time) -> Array:
-    """When each row was, (rows,): numbers as they are, text as dates."""
     if array.ndim > 1:
         raise ConfigError([Problem(time.path, f"column {column.name!r} holds arrays and gives no order")])
     if np.any(array < 0) if column.kind == "text" else np.isnan(array).any():

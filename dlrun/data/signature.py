@@ -55,6 +55,13 @@ class Feature:
         values: Array = np.asarray(predictions, np.float64) * np.asarray(self.inverse[0]) + np.asarray(self.inverse[1])
         return np.expm1(values) if self.inverse_exponential else values
 
+    def from_units(self, values: Array) -> Array:
+        """The inverse of `to_units`: numbers in the data's units as the network gives them, float64."""
+        import numpy as np
+
+        real: Array = np.log1p(values) if self.inverse_exponential else np.asarray(values, np.float64)
+        return (real - np.asarray(self.inverse[1])) / np.asarray(self.inverse[0])
+
 
 @dataclass(frozen=True)
 class Signature:

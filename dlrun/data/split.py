@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlrun.data.config import SplitConfig
+from dlrun.data.config import DatesConfig, SplitConfig
 from dlrun.data.dataset import Array
 from dlrun.data.folds import dealt_folds, drawn_groups, forward_fold, grouped_folds
 from dlrun.data.random import permutation
@@ -22,13 +22,14 @@ class Rows:
     """What is known of the rows, each (all rows,) and indexed by row number, or None.
 
     `keep` (bool) leaves rows out, `classes` are integers to stratify by, `order` ranks for a chronological split,
-    `groups` integers, of which equal ones stay together.
+    `groups` integers, of which equal ones stay together, `times` dates (datetime64) for a split by dates.
     """
 
     keep: Array | None = None
     classes: Array | None = None
     order: Array | None = None
     groups: Array | None = None
+    times: Array | None = None
 
 
 def make_splits(config: SplitConfig, given: Mapping[str, int], known: Rows, seed: int) -> dict[str, Array]:
@@ -50,6 +51,8 @@ def make_splits(config: SplitConfig, given: Mapping[str, int], known: Rows, seed
         pool = np.sort(np.concatenate(list(rows.values())))
     splits: dict[str, Array] = {}
     method = _method(config, known)
+    if config.dates is not None and known.times is not None:
+        return _between_dates(config.dates, pool, known.times)
     if config.train is not None:
         return _first_rows(config, config.train, pool, known.order)
     if has_test:
@@ -63,6 +66,23 @@ def make_splits(config: SplitConfig, given: Mapping[str, int], known: Rows, seed
     elif "validation" in rows and config.test is None:
         splits["validation"] = rows["validation"]
     return {"train": pool, **{name: splits[name] for name in ("validation", "test") if name in splits}}
+
+
+def _between_dates(dates: DatesConfig, pool: Array, times: Array) -> dict[str, Array]:
+    """The rows of each part: from its date on, up to the next part's."""
+    begins = {name: np.datetime64(date, "us") for name, date in dates.begins.items()}
+    if dates.train is None:
+        begins = {"train": times[pool].min(), **begins}
+    ends = [*list(begins.values())[1:], None]
+    splits = {}
+    for (name, begin), end in zip(begins.items(), ends, strict=True):
+        if name != "end":
+            inside = times[pool] >= begin if end is None else (times[pool] >= begin) & (times[pool] < end)
+            if not inside.any():
+                first, last = times[pool].min().item(), times[pool].max().item()
+                raise _problem("dates", f"there are no {name} rows: all lie between {first} and {last}")
+            splits[name] = pool[inside]
+    return splits
 
 
 def _first_rows(config: SplitConfig, train: float, pool: Array, order: Array | None) -> dict[str, Array]:

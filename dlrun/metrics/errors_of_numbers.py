@@ -17,10 +17,18 @@ class ErrorMetric(Metric):
 
     direction: ClassVar[Direction] = "min"
 
+    scaled: bool = False
+    """Whether numbers are compared as the loss sees them, behind the target's transforms, and not in the data's units; the
+    name then ends in _scaled."""
+
     def start(self, target: Feature, outputs: int) -> Tracker:
         """A tracker without rows. Raises: ShapeError for a target of classes."""
         problem_of(self.type, target, outputs, ("numbers",))
-        return ErrorTracker(self)
+        return ErrorTracker(self, target)
+
+    def label(self) -> str:
+        """The name under which it is reported."""
+        return self.name or (f"{self.type}_scaled" if self.scaled else self.type)
 
     @abstractmethod
     def error(self, difference: Floats) -> Floats:
@@ -34,14 +42,16 @@ class ErrorMetric(Metric):
 class ErrorTracker(Tracker):
     """Sums errors for each number of a row."""
 
-    def __init__(self, metric: ErrorMetric) -> None:
+    def __init__(self, metric: ErrorMetric, target: Feature) -> None:
         super().__init__(metric.label())
-        self.metric = metric
+        self.metric, self.target = metric, target
         self.sums: Floats | float = 0.0
         self.total = 0.0
 
     def update(self, y_true: Array, y_pred: Array, weights: Array | None = None) -> None:
         """Takes in the rows of a batch."""
+        if self.metric.scaled:
+            y_true, y_pred = (self.target.from_units(y.reshape(len(y), *self.target.shape)) for y in (y_true, y_pred))
         truth, prediction, each = number_rows(y_true, y_pred, weights)
         if len(truth):
             self.sums = self.sums + each @ self.metric.error(truth - prediction)

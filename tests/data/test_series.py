@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from dlrun.data.load import load, probe
+from dlrun.data.load import load, load_inputs, probe
 from dlrun.errors import ConfigError, DataError
 from tests.data.making import data_config, write_csv
 
+REAL = os.environ.get("DLRUN_DATASETS", "")
+"""Read at import, before a fixture clears it."""
 ROWS = 60
 PAST = {"past": {"columns": ["a", "b"]}}
 
@@ -135,6 +139,64 @@ def test_the_cache_keeps_the_series_once(own_place: Path) -> None:
     assert probe(config, 0) == first.signature
 
 
+def test_dates_divide_the_rows(own_place: Path) -> None:
+    dates = {"validation": "2024-01-02", "test": "2024-01-02 12:00", "end": "2024-01-03T06:00:00"}
+    split = {"type": "chronological", "sort_by": "date", "dates": dates}
+    ends = [(24, 35), (36, 53)]
+    dataset = load(series(own_place, split=split), 0)
+    assert [(each.targets["target"].min(), each.targets["target"].max()) for each in dataset.splits.values()] == [
+        (5, 23), *ends,
+    ]  # fmt: skip
+    rows = load(series(own_place, split=split, window=None, inputs={"b": {}}), 0).splits
+    assert [(each.index.min(), each.index.max()) for each in rows.values()] == [(0, 23), *ends]
+
+
+def test_the_calendar_of_a_series(own_place: Path) -> None:
+    inputs = {**PAST, "when": {"columns": ["date"], "transforms": [{"type": "calendar", "parts": ["hour"]}]}}
+    dataset = load(series(own_place, inputs=inputs), 0)
+    when = dataset.splits["train"].inputs["when"]
+    assert when.shape == (29, 5, 2)
+    np.testing.assert_allclose(when[2, :, 0], np.sin(np.arange(2, 7) * 2 * np.pi / 24), atol=1e-6)
+
+
+def test_weights_are_those_of_the_row_that_follows(own_place: Path) -> None:
+    config = series(own_place, sample_weights="b", window={"length": 5, "horizon": 3, "stride": 2}, cache="auto")
+    for _ in range(2):
+        train = load(config, 0).splits["train"]
+        np.testing.assert_array_equal(train.weights, 100 + train.targets["target"][:, 0])
+
+
+def test_a_file_to_predict_on_has_all_its_windows(own_place: Path) -> None:
+    config = series(own_place, split={"type": "chronological", "validation": 12, "sort_by": "date"})
+    dataset = load(config, 0)
+    table(own_place)
+    path = Path(config.source.path).rename(own_place / "new.csv")
+    split = load_inputs(config, dataset.fitted, dataset.signature, [path])
+    assert split.rows == ROWS - 5 + 1
+    assert split.index[[0, -1]].tolist() == [5, ROWS], "nothing follows the last one"
+    np.testing.assert_array_equal(split.inputs["past"][:29], dataset.splits["train"].inputs["past"][:29])
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *reversed(lines[1:])]))
+    backwards = load_inputs(config, dataset.fitted, dataset.signature, [path])
+    np.testing.assert_array_equal(backwards.inputs["past"], split.inputs["past"])
+    path.write_text("\n".join(lines[:5]))
+    with pytest.raises(DataError, match="a window needs 5 rows, there are 4"):
+        load_inputs(config, dataset.fitted, dataset.signature, [path])
+
+
+def test_etth1(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not REAL or not any((Path(place) / "ett").is_dir() for place in REAL.split(os.pathsep)):
+        pytest.skip("no folder of DLRUN_DATASETS holds ett")
+    monkeypatch.setenv("DLRUN_DATASETS", REAL)
+    split = {"type": "chronological", "sort_by": "date", "train": 8640, "validation": 2880, "test": 2880}
+    dataset = load(data_config(source="etth1", window={"length": 96, "horizon": 24}, split=split), 0)
+    assert dataset.signature.inputs["window"].columns == ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
+    assert dataset.signature.target.columns == ("OT",)
+    assert {name: each.rows for name, each in dataset.splits.items()} == {
+        "train": 8640 - 96 - 24 + 1, "validation": 2880 - 24 + 1, "test": 2880 - 24 + 1,
+    }  # fmt: skip
+
+
 def test_default_inputs_are_all_numbers_the_target_too(own_place: Path) -> None:
     split = {"validation": 12, "sort_by": "date", "type": "chronological"}
     dataset = load(series(own_place, inputs=None, split=split), 0)
@@ -154,6 +216,14 @@ def test_default_inputs_are_all_numbers_the_target_too(own_place: Path) -> None:
             {"target": {"input": "past"}},
             ("data", "window", "horizon"), "no rows ahead",
         ),
+        (
+            {"split": {"type": "chronological", "sort_by": "date", "dates": {"validation": "2024-02-01"}}},
+            ("data", "split", "dates"), "no validation rows: all lie between 2024-01-01 00:00:00 and 2024-01-03",
+        ),
+        (
+            {"split": {"type": "chronological", "sort_by": "b", "dates": {"test": "2024-01-02"}}},
+            ("data", "split", "sort_by"), "numbers, not dates",
+        ),
         ({"split": {"validation": 0.2, "type": "random"}}, ("data", "split", "type"), "in its own order"),
         ({"split": {"type": "folds", "folds": 3, "fold": 1}}, ("data", "split", "type"), "folds follow each other"),
         ({"target": {"column": "a", "kind": "classes"}}, ("data", "target", "kind"), "numbers"),
@@ -169,6 +239,46 @@ def test_errors_stand_at_their_place(own_place: Path, fields: dict, place: tuple
         load(series(own_place, **fields), 0)
     assert [problem.path for problem in caught.value.problems] == [place]
     assert message in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("date", "split", "place", "message"),
+    [
+        ("2023-01-01", {}, ("data", "inputs", "when"), "row 7 of 'date' is earlier than the row before it"),
+        ("1/8/2024", {"type": "chronological", "sort_by": "date"}, ("data", "split", "sort_by"), "'1/8/2024' is no"),
+        (None, {"type": "chronological", "sort_by": "date"}, ("data", "split", "sort_by"), "missing values"),
+    ],
+)
+def test_dates_give_an_order(own_place: Path, date: str | None, split: dict, place: tuple, message: str) -> None:
+    dates = [f"2024-{1 + row // 28:02d}-{1 + row % 28:02d}" for row in range(ROWS)]
+    source = table(own_place, date=[date if row == 7 else dates[row] for row in range(ROWS)])
+    inputs = PAST if split else {**PAST, "when": {"columns": ["date"], "transforms": ["calendar"]}}
+    with pytest.raises(ConfigError) as caught:
+        load(series(own_place, source=source, inputs=inputs, split={"validation": 12, **split}), 0)
+    assert [problem.path for problem in caught.value.problems] == [place]
+    assert message in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"dates": {"validation": "2024-01-01"}}, "dates go with type: chronological and sort_by"),
+        ({"train": 0.5}, "train, more than 0 rows, goes with type: chronological"),
+        (
+            {"type": "chronological", "sort_by": "date", "validation": 0.1, "dates": {"test": "2024-01-01"}},
+            "either dates divide the rows, or",
+        ),
+        (
+            {"type": "chronological", "sort_by": "date", "dates": {"validation": "2024-01-02", "test": "2024-01-01"}},
+            "come one after the other",
+        ),
+        ({"type": "chronological", "sort_by": "date", "dates": {"test": "January"}}, "'January' is no date"),
+        ({"type": "chronological", "sort_by": "date", "dates": {"train": "2024-01-01"}}, "dates need that of"),
+    ],
+)
+def test_dates_in_the_config(split: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        data_config(source="etth1", split=split)
 
 
 def test_missing_values_and_torn_series(own_place: Path) -> None:
