@@ -51,10 +51,11 @@ def loss_names(parts: Parts) -> set[str]:
 
 
 def _targets(parts: Parts) -> list[str]:
-    """Return the targets that have losses of their own, if there are several."""
-    loss = parts.root.get("loss")
-    several = loss is not None and loss.is_mapping and "type" not in loss.entries and len(loss.entries) > 1
-    return list(loss.entries) if loss is not None and several else []
+    """Return the targets' names if there are several."""
+    node = parts.root.get("data", "target")
+    if node is None or not node.is_mapping or not all(entry.node.is_mapping for entry in node.entries.values()):
+        return []
+    return list(node.entries) if len(node.entries) > 1 else []
 
 
 def _metric_nodes(parts: Parts) -> list[tuple[str, Node]]:

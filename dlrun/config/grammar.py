@@ -165,8 +165,15 @@ def _fits_mapping(shape: Shape, node: Node) -> bool:
         return True
     holds_mappings = bool(node.entries) and all(entry.node.is_mapping for entry in node.entries.values())
     if isinstance(shape, Record):
-        return not holds_mappings or bool(set(node.entries) & set(shape.spec.model_fields))
+        return not holds_mappings or any(_takes_mapping(fields_of(shape.spec).get(name)) for name in node.entries)
     return isinstance(shape, Choice)
+
+
+def _takes_mapping(shape: Shape | None) -> bool:
+    """Say whether a mapping may be meant as a field of this shape."""
+    if isinstance(shape, Either):
+        return any(map(_takes_mapping, shape.alternatives))
+    return isinstance(shape, Choice | Record | Table)
 
 
 def _has_choice(shape: Either) -> bool:
