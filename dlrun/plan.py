@@ -123,11 +123,11 @@ class Effect:
 
 
 def effects(step: Step) -> Iterator[Effect]:
-    """Yield what a step reads and writes, through its updates too."""
+    """Yield what a step reads and writes, through its updates too; a buffer that stands for a live value is read."""
     kinds: Mapping[str, ParameterKind] = step.kernel.arguments
     for name, argument in step.arguments.items():
         if isinstance(argument, Buffer):
-            yield Effect(argument, kinds[name].access)
+            yield Effect(argument, "read" if kinds[name].name == "Live" else kinds[name].access)
         elif isinstance(argument, Update):
             for part in argument.steps:
                 yield from effects(part)

@@ -18,6 +18,7 @@ from dlrun.compiler.passes.hoist import hoist
 from dlrun.compiler.passes.lookup import fuse_lookups
 from dlrun.compiler.passes.order import order_calls
 from dlrun.compiler.passes.place import place
+from dlrun.compiler.passes.steps import join_steps
 from dlrun.compiler.passes.verify import verify
 from dlrun.compiler.updates import UpdateRule
 from dlrun.data.augment.base import Augmentation
@@ -82,6 +83,7 @@ def compile_plan(
     """Compile a model for steps of at most `batch` samples on a number of threads."""
     graph = model.graph()
     fuse_link(graph, model.loss)
+    join_steps(graph)
     if not (goal.training or goal.gradients):
         fold_normalizations(graph)
     fuse_relu(graph)

@@ -94,7 +94,7 @@ ACCEPTS: dict[str, tuple[type, ...]] = {
     "Update": (Update,),
     "Size": (int,),
     "Number": (int, float),
-    "Live": (LiveValue,),
+    "Live": (LiveValue, Buffer),
 }
 
 
@@ -108,13 +108,19 @@ def check_arguments(kernel: Kernel, arguments: dict[str, Argument]) -> None:
         value = arguments[name]
         if not isinstance(value, ACCEPTS.get(kind.name, (Buffer,))):
             raise TypeError(f"call of {kernel.name}: {name} must be a {kind.name}, got {value!r}")
-        if isinstance(value, Buffer) and KINDS[kind.name].dtype != value.dtype:
-            raise TypeError(f"call of {kernel.name}: {name} is {kind.dtype}, the buffer {value.name} {value.dtype}")
+        dtype = "int64" if kind.name == "Live" else KINDS[kind.name].dtype
+        if isinstance(value, Buffer) and dtype != value.dtype:
+            raise TypeError(f"call of {kernel.name}: {name} is {dtype}, the buffer {value.name} {value.dtype}")
 
 
 def mask_name(node: Node) -> str:
     """Return the name of the buffer with the mask that a node makes."""
     return f"{node.name}/mask"
+
+
+def rows_name(times: int) -> str:
+    """Return the name of the buffer with the step's number of samples where each row is so many."""
+    return f"rows_times_{times}"
 
 
 def added_losses_name(node: Node) -> str:
@@ -128,9 +134,13 @@ def folded_name(node: Node, variable: str) -> str:
 
 
 class Emitter:
-    """One node's view of the builder: its inputs, output, variables, gradients."""
+    """One node's view of the builder: its inputs, output, variables, gradients.
 
-    rows = ROWS
+    Where each row of the batch is several samples for the node (`Node.times`), `rows` and `batch` count them, and
+    buffers per sample have a place for each.
+    """
+
+    rows: LiveValue | Buffer = ROWS
     """Samples in the running step."""
     step = STEP
     """The running step's number since training began."""
@@ -165,7 +175,9 @@ class Emitter:
         """Whether a backward pass follows, for which something has to be saved."""
         self.counts_losses = builder.counts_losses
         """Whether the terms that layers add are part of what is computed: not where only predictions are."""
-        self.batch, self.threads = builder.plan.batch, builder.plan.threads
+        self.batch, self.threads = builder.plan.batch * node.times, builder.plan.threads
+        if node.times > 1:
+            self.rows = builder.plan.buffers[rows_name(node.times)]
 
     @property
     def input(self) -> Buffer:
@@ -184,7 +196,7 @@ class Emitter:
     @property
     def new_mask(self) -> Buffer:
         """The output's mask, (rows, time), for layers whose `mask_rule` is "make": written in the forward pass."""
-        return self.builder.rows_buffer(mask_name(self.node), self.output_shape[0])
+        return self.builder.rows_buffer(mask_name(self.node), self.output_shape[0] * self.node.times)
 
     @property
     def added_losses(self) -> Buffer:
@@ -232,7 +244,7 @@ class Emitter:
 
     def saved(self, name: str, row_size: int, dtype: str = "real") -> Buffer:
         """Return a buffer per sample that lasts from the forward to the backward pass."""
-        return self.builder.rows_buffer(f"{self.node.name}/{name}", row_size, dtype)
+        return self.builder.rows_buffer(f"{self.node.name}/{name}", row_size * self.node.times, dtype)
 
     def kept(self, name: str, row_size: int) -> Buffer:
         """Return a buffer per sample whose content lasts from one step to the next; zeros at first."""

@@ -11,6 +11,7 @@ from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Path, Problem, ShapeError, UsageError
 from dlrun.layers.base import Layer, Shape
 from dlrun.layers.names import layer_names
+from dlrun.layers.time_distributed import times_after
 from dlrun.layers.variable import Variable
 
 
@@ -37,11 +38,18 @@ class Node:
     """The embedding before this node, of which it takes the ids and the table, and not the vectors."""
     is_looked_up: bool = False
     """Whether this node is such an embedding: its ids stand for its output, and its mask is all that it makes."""
+    times: int = 1
+    """How many samples each row of the batch is for this node: more than one where it takes the steps of a sequence."""
 
     @property
     def parameters(self) -> int:
         """How many numbers the node's variables hold."""
         return sum(prod(variable.shape) for variable in self.variables)
+
+    @property
+    def flops(self) -> int:
+        """The floating-point operations of a row's forward pass."""
+        return self.times * self.layer.flops(*self.input_shapes)
 
 
 @dataclass(eq=False)
@@ -64,6 +72,14 @@ class Graph:
     def shape_of(self, name: str) -> Shape:
         """Return the shape of a data input or of a node's output."""
         return self.nodes[name].output_shape if name in self.nodes else self.inputs[name]
+
+    def times_of(self, name: str) -> int:
+        """Return how many samples each row of the batch is in a data input or a node's output."""
+        return self.nodes[name].times if name in self.nodes else 1
+
+    def size_of(self, name: str) -> int:
+        """Return how many numbers a data input or a node's output has for each row of the batch."""
+        return self.times_of(name) * prod(self.shape_of(name))
 
     def consumers(self, name: str) -> list[Node]:
         """Return the nodes that take this output."""
@@ -124,12 +140,14 @@ def _add_layer(graph: Graph, layer: Layer, name: str, inputs: tuple[str, ...], p
     output = layer.output_shape(*shapes)
     if any(extent < 1 for extent in output):
         raise ShapeError(f"nothing is left of the input {shapes[0]}: the output would have shape {output}")
-    graph.nodes[name] = Node(name, layer, inputs, shapes, output, path, layer.variables(*shapes))
+    times = times_after(layer, graph.times_of(inputs[0]))
+    graph.nodes[name] = Node(name, layer, inputs, shapes, output, path, layer.variables(*shapes), times=times)
     follower = layer.followed_by()
     if follower is None:
         return name
     activated = f"{name}/{follower.name}"
-    graph.nodes[activated] = Node(activated, follower, (name,), (output,), follower.output_shape(output), path)
+    shape = follower.output_shape(output)
+    graph.nodes[activated] = Node(activated, follower, (name,), (output,), shape, path, times=times)
     return activated
 
 

@@ -14,12 +14,14 @@ from dlrun.compiler.folding import emit_folded_weights
 from dlrun.compiler.graph import Graph, Node
 from dlrun.compiler.heads import Head, Losses, heads_of
 from dlrun.compiler.penalties import emit_penalties
+from dlrun.compiler.times import emit_times
 from dlrun.compiler.updates import UpdateRule
 from dlrun.data.augment.base import Augmentation
 from dlrun.data.signature import Signature
 from dlrun.kernels.elementwise import accumulate, check_losses, copy
 from dlrun.kernels.gather import collect
 from dlrun.kernels.lang import Precision
+from dlrun.layers.time_distributed import AllSteps, EachStep
 from dlrun.plan import FIRST, ROWS, Buffer, Plan, Update
 
 
@@ -70,6 +72,7 @@ class Lowering:
         self.values: dict[str, Buffer] = {}
         self.gradients: dict[str, Buffer] = {}
         self.masks: dict[str, Buffer | None] = {}
+        self.outer_masks: dict[str, tuple[Buffer | None, ...]] = {}
         self.wanted = self._nodes_that_need_gradients()
 
     def run(self) -> Plan:
@@ -79,6 +82,7 @@ class Lowering:
         for name, feature in self.signature.inputs.items():
             self.values[name] = emit_inputs(self.builder, feature)
             emit_augmentations(self.builder, feature, self.values[name], self.augment)
+        emit_times(self.builder, self.graph)
         self._forward()
         if self.heads and self.goal.loss:
             self._loss()
@@ -110,10 +114,21 @@ class Lowering:
             if not (self._is_alias(node) or node.forward_elsewhere):
                 masks = self._masks_of_inputs(node)
                 node.layer.forward(Emitter(self.builder, node, self.goal.training, inputs, output, masks=masks))
-            self.masks[node.name] = self._mask_of(node)
+            self._pass_masks(node)
 
     def _masks_of_inputs(self, node: Node) -> list[Buffer | None]:
         return [self.masks.get(name) for name in node.inputs]
+
+    def _pass_masks(self, node: Node) -> None:
+        """Give the output its mask; that of a sequence waits while its steps are samples."""
+        source, mask = node.inputs[0], self._mask_of(node)
+        outer = self.outer_masks.get(source, ())
+        if isinstance(node.layer, EachStep):
+            outer = (*outer, self.masks.get(source))
+        elif isinstance(node.layer, AllSteps):
+            *before, mask = outer
+            outer = tuple(before)
+        self.masks[node.name], self.outer_masks[node.name] = mask, outer
 
     def _mask_of(self, node: Node) -> Buffer | None:
         """Return the mask of a node's output, once its forward pass is emitted."""
@@ -138,7 +153,7 @@ class Lowering:
             or (node.layer.is_in_place and self._may_overwrite(node.inputs[0]))
         ):
             return self.values[node.inputs[0]]
-        return self.builder.rows_buffer(f"{node.name}/output", prod(node.output_shape))
+        return self.builder.rows_buffer(f"{node.name}/output", self.graph.size_of(node.name))
 
     def _may_overwrite(self, name: str) -> bool:
         """Return whether nobody but its one consumer will read this value again."""
@@ -222,7 +237,7 @@ class Lowering:
 
     def _gradient_buffer(self, name: str) -> Buffer:
         if name not in self.gradients:
-            self.gradients[name] = self.builder.rows_buffer(f"{name}/gradient", prod(self.graph.shape_of(name)))
+            self.gradients[name] = self.builder.rows_buffer(f"{name}/gradient", self.graph.size_of(name))
         return self.gradients[name]
 
     def _backward(self) -> None:
@@ -237,7 +252,7 @@ class Lowering:
         """Give a node that adds to the loss a gradient of zeros where no loss depends on its output."""
         if node.name not in self.gradients:
             self._enter("backward", node.name)
-            size = prod(node.output_shape)
+            size = self.graph.size_of(node.name)
             zeros = self.builder.zeros(size * self.plan.batch)
             self.builder.call(copy, x=zeros, y=self._gradient_buffer(node.name), rows=ROWS, size=size)
 
@@ -254,15 +269,15 @@ class Lowering:
             if name not in self.wanted or not node.layer.passes_gradient or node.lookup is not None:
                 targets[index] = None
             elif name in self.gradients:
-                part = self.builder.rows_buffer(f"{node.name}/gradient_of_{index}", prod(node.input_shapes[index]))
+                part = self.builder.rows_buffer(f"{node.name}/gradient_of_{index}", self.graph.size_of(name))
                 targets[index] = part
-                shared.append((self.gradients[name], part, prod(node.input_shapes[index])))
+                shared.append((self.gradients[name], part, self.graph.size_of(name)))
             else:
                 targets[index] = self._gradient_buffer(name)
         if is_alias:
             target = targets[0]
             assert target is not None
-            self.builder.call(copy, x=gradient, y=target, rows=ROWS, size=prod(node.output_shape))
+            self.builder.call(copy, x=gradient, y=target, rows=ROWS, size=self.graph.size_of(node.name))
         else:
             node.layer.backward(self._emitter(node, gradient, targets))
         for total, part, size in shared:

@@ -25,7 +25,7 @@ def layer_rows(graph: Graph) -> list[dict[str, object]]:
             "inputs": list(node.inputs),
             "output_shape": list(node.output_shape),
             "parameters": node.parameters,
-            "flops": node.layer.flops(*node.input_shapes),
+            "flops": node.flops,
         }
         for node in graph.nodes.values()
     ]
@@ -35,7 +35,7 @@ def totals(graph: Graph, plan: Plan) -> dict[str, object]:
     """Return the sums over layers and the plan's memory."""
     return {
         "parameters": sum(node.parameters for node in graph.nodes.values()),
-        "forward_flops_per_sample": sum(node.layer.flops(*node.input_shapes) for node in graph.nodes.values()),
+        "forward_flops_per_sample": sum(node.flops for node in graph.nodes.values()),
         "step_flops": sum(call.flops for call in plan.calls),
         "memory_bytes": dict(plan.arena_bytes),
         "calls": len(plan.calls),

@@ -1,6 +1,6 @@
 """Kernels over the entries of sample-wise buffers that no single layer owns."""
 
-from dlrun.kernels.lang import In, InOut, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, real
+from dlrun.kernels.lang import In, InOut, Live, Out, OutLong, Size, Thread, Threads, first_of, kernel, last_of, real
 
 
 @kernel
@@ -15,6 +15,12 @@ def accumulate(x: In, y: InOut, rows: Live, size: Size, thread: Thread, threads:
     """y = y + x. Shapes: x, y (rows, size). Partition: samples."""
     for i in range(first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size):
         y[i] += x[i]
+
+
+@kernel
+def multiply_rows(rows: Live, times: Size, total: OutLong) -> None:
+    """total[0] = rows * times: how many samples a step has where each row is several."""
+    total[0] = rows * times
 
 
 @kernel

@@ -39,6 +39,7 @@ from dlrun.layers.reshape import Reshape
 from dlrun.layers.rms_normalization import RMSNormalization
 from dlrun.layers.simple_rnn import SimpleRNN
 from dlrun.layers.spatial_dropout import SpatialDropout
+from dlrun.layers.time_distributed import TimeDistributed
 from dlrun.layers.transformer_decoder import TransformerDecoder
 from dlrun.layers.transformer_encoder import TransformerEncoder
 from dlrun.layers.up_sampling2d import UpSampling2D
@@ -90,6 +91,7 @@ LAYERS: Registry[Layer] = Registry(
         SimpleRNN,
         SpatialDropout,
         Subtract,
+        TimeDistributed,
         TransformerDecoder,
         TransformerEncoder,
         UpSampling2D,

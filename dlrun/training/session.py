@@ -54,7 +54,7 @@ def choose_threads(threads: int | str, graph: Graph, batch: int) -> int:
     """
     if isinstance(threads, int):
         return threads
-    work = batch * sum(node.layer.flops(*node.input_shapes) for node in graph.nodes.values())
+    work = batch * sum(node.flops for node in graph.nodes.values())
     return max(1, min(available_cores(), work // WORK_OF_A_THREAD))
 
 

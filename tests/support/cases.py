@@ -98,6 +98,7 @@ SINGLE: dict[str, Case] = {
     "simple_rnn": alone("sequence", units=19, go_backwards=True),
     "spatial_dropout": alone("image", rate=0.4),
     "subtract": merging(),
+    "time_distributed": alone("image", layer={"type": "lstm", "units": 7, "dropout": 0.2}),
     "transformer_decoder": alone("ids", num_heads=3, intermediate_dim=19, rotary=True),
     "transformer_encoder": alone("ids", num_heads=2, intermediate_dim=19, dropout=0.2),
     "up_sampling2d": alone("image", size=2),
@@ -149,6 +150,15 @@ MORE = {
         {"type": "conv1d", "filters": 6, "kernel_size": 4, "padding": "same", "inputs": ["embedding_1"]},
         {"type": "global_average_pool1d", "name": "of_b"},
         {"type": "concatenate", "inputs": ["of_a", "of_b"]},
+    ),
+    "convolution and pool at each step": Case(
+        (3, 7, 6, 1),
+        (
+            {"type": "time_distributed", "layer": {"type": "conv2d", "filters": 9, "kernel_size": 3}},
+            {"type": "time_distributed", "layer": {"type": "batch_normalization"}},
+            {"type": "time_distributed", "layer": "relu"},
+            {"type": "time_distributed", "layer": {"type": "max_pool2d", "pool_size": 2}},
+        ),
     ),
     "normalised dense": behind("features", {"type": "batch_normalization"}, {"type": "dense", "units": 35}),
 }

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dlrun.plan import CHUNKS, Call, Effect, Plan, effects
+from dlrun.plan import CHUNKS, ROWS, Call, Effect, Plan, effects
 
 
 def set_barriers(plan: Plan) -> None:
     """Mark the calls that need a barrier before them; run after `place`.
 
     Two accesses need one between them if one of them writes, their bytes overlap, and it isn't certain that each
-    thread touches only what itself touched: the same buffer, shared out by samples in both calls. All threads meet
-    before each step, so after the prologue too.
+    thread touches only what itself touched: the same buffer, shared out by the same samples in both calls. All threads
+    meet before each step, so after the prologue too.
     """
     _set_between(plan, plan.prologue)
     _set_between(plan, plan.calls)
@@ -39,8 +39,13 @@ def _conflict(plan: Plan, threads: int, first: Call, second: Call, a: Effect, b:
         a_end = a.buffer.offset + a.buffer.bytes(plan.precision)
         b_end = b.buffer.offset + b.buffer.bytes(plan.precision)
         return a.buffer.offset < b_end and b.buffer.offset < a_end
-    own_rows = by_samples(first, threads) and by_samples(second, threads)
-    return not (own_rows and a.buffer.row_size is not None)
+    return not (a.buffer.row_size is not None and same_samples(first, second, threads))
+
+
+def same_samples(first: Call, second: Call, threads: int) -> bool:
+    """Return whether each thread has the same samples in both calls, which count rows, or steps of sequences, alike."""
+    alike = first.arguments.get("rows", ROWS) == second.arguments.get("rows", ROWS)
+    return alike and by_samples(first, threads) and by_samples(second, threads)
 
 
 def by_samples(call: Call, threads: int) -> bool:

@@ -15,8 +15,8 @@ from dlrun.losses.base import Loss
 def fuse_link(graph: Graph, losses: Losses | None) -> None:
     """Take out a trailing softmax or sigmoid that a loss computes itself, from logits, in one pass.
 
-    A sigmoid may be followed by layers that only give its output another shape; they stay. Where others take what it
-    gives as well, it stays for them, and the loss looks at what comes before it.
+    Layers that only give its output another shape may follow it (a softmax: those that keep its vectors); they stay.
+    Where others take what it gives as well, it stays for them, and the loss looks at what comes before it.
     """
     if isinstance(losses, Loss):
         losses = dict.fromkeys(graph.outputs, losses)
@@ -26,7 +26,7 @@ def fuse_link(graph: Graph, losses: Losses | None) -> None:
 
 def _fuse_link_of(graph: Graph, target: str, loss: Loss) -> None:
     node, shapes = graph.nodes[graph.outputs[target]], []
-    while loss.link == "sigmoid" and node.layer.is_alias and node.inputs[0] in graph.nodes:
+    while node.layer.is_alias and node.inputs[0] in graph.nodes and (loss.link == "sigmoid" or _keeps_vectors(node)):
         shapes.append(node)
         node = graph.nodes[node.inputs[0]]
     if not isinstance(node.layer, FunctionLayer) or node.layer.function.type != loss.link:
@@ -41,6 +41,11 @@ def _fuse_link_of(graph: Graph, target: str, loss: Loss) -> None:
     if not shapes:
         graph.outputs[target] = node.inputs[0]
     del graph.nodes[node.name]
+
+
+def _keeps_vectors(alias: Node) -> bool:
+    """Return whether another shape has the same vectors along the last axis, each of which is a softmax's."""
+    return alias.input_shapes[0][-1:] == alias.output_shape[-1:]
 
 
 def _logits(graph: Graph, link: Node, shapes: Sequence[Node]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from dlrun.compiler.passes.barriers import by_samples
+from dlrun.compiler.passes.barriers import same_samples
 from dlrun.plan import Buffer, Call, Effect, Plan, effects
 
 
@@ -70,4 +70,4 @@ def _needs_barrier(plan: Plan, found: Sequence[Sequence[Effect]], before: set[in
 
 
 def _same_rows(plan: Plan, first: int, second: int) -> bool:
-    return all(by_samples(plan.calls[index], plan.threads) for index in (first, second))
+    return same_samples(plan.calls[first], plan.calls[second], plan.threads)
