@@ -63,7 +63,10 @@ def _print(found: RunDirectory, result: Mapping[str, Any]) -> None:
     for note in result["notes"]:
         sys.stderr.write(f"NOTE: {note}\n")
     sys.stdout.write(f"{found.path}: {result['rows']:,} rows of {result['data']}, checkpoint {result['checkpoint']}\n")
+    popular = result.get("popularity", {})
     rows = [
-        {"metric": name, "value": value} for name, value in result["metrics"].items() if not isinstance(value, list)
+        {"metric": name, "value": value, **({"popularity": popular.get(name, "")} if popular else {})}
+        for name, value in result["metrics"].items()
+        if not isinstance(value, list)
     ]
     print_table(rows)

@@ -20,6 +20,7 @@ from dlrun.cli import (
     plan,
     predict,
     profile,
+    recommend,
     resume,
     runs,
     schema,
@@ -41,8 +42,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Failures of an output that was sent into a file on a full disk."""
 
 for module in (
-    train, validate, plan, cross_validate, evaluate, predict, detect, explain, generate, translate, resume, check,
-    profile, schema,
+    train, validate, plan, cross_validate, evaluate, predict, recommend, detect, explain, generate, translate, resume,
+    check, profile, schema,
 ):  # fmt: skip
     module.register(app)
 runs.register(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Evaluation:
     data: str
     checkpoint: str
     notes: tuple[str, ...]
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    """What the same rankings are worth where everybody gets the most popular items."""
 
     @property
     def predictions(self) -> Array:
@@ -55,7 +57,7 @@ class Evaluation:
         """Return what evaluation.json holds."""
         return {
             "data": self.data, "rows": self.split.rows, "checkpoint": self.checkpoint, "metrics": dict(self.metrics),
-            "notes": list(self.notes),
+            "notes": list(self.notes), **({"popularity": dict(self.baseline)} if self.baseline else {}),
         }  # fmt: skip
 
 
@@ -64,6 +66,7 @@ def evaluate_run(
 ) -> Evaluation:
     """Measure a run's network on a split of its own data, or on all rows of another file.
 
+    Where items are ranked for users, the most popular items' rankings are measured beside the network's.
     A network that translates is measured by the BLEU of its translations too, which `search` looks for.
     Raises: CheckpointError, DataError; CheckpointError too when the data aren't those the run was made with.
     """
@@ -85,7 +88,8 @@ def evaluate_run(
         more, note = _translations(run, restored, rows, file, which, search or Search())
         metrics, notes = {**metrics, **more}, (*notes, note)
     data = str(file) if file is not None else f"the {split} split"
-    return Evaluation(metrics, predictions, rows, dataset.signature.targets, data, path.stem, notes)
+    baseline = session.ranker.measure(rows, session.ranking_metrics, popular=True) if session.ranker else {}
+    return Evaluation(metrics, predictions, rows, dataset.signature.targets, data, path.stem, notes, baseline)
 
 
 def _translations(
@@ -121,6 +125,9 @@ def _other_data(restored: Restored, file: Path) -> tuple[Dataset, Split]:
     source = config.data.source
     if "path" not in type(source).model_fields:
         raise UsageError(f"the source {source.type} of this run reads no file that another could replace")
+    if config.data.negatives is not None:
+        way_out = "dlrun evaluate RUN --split validation, or dlrun predict RUN FILE for pairs of users and items"
+        raise UsageError("users' items are ranked on the run's own splits, which say what users have already", way_out)
     if not file.exists():
         raise UsageError(f"there is no file {file}")
     inputs = {name: _of_the_same_columns(restored, name) for name in restored.signature.inputs}

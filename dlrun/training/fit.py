@@ -20,6 +20,7 @@ from dlrun.training.anomaly_fit import check_anomaly
 from dlrun.training.heads import outputs_of
 from dlrun.training.monitors import check_monitors, expects_validation
 from dlrun.training.pretrained import check_vectors
+from dlrun.training.sampling import group_of
 from dlrun.training.session import Session, choose_threads, make_model
 
 
@@ -46,6 +47,7 @@ def check_fit(config: RunConfig, model: Model, validates: bool | None) -> None:
     problems: list[Problem] = []
     checks: tuple[Callable[[], None], ...] = (
         lambda: _check_resampling(config, model.signature),
+        lambda: _check_groups(config, model.signature),
         lambda: check_anomaly(config.anomaly, config.data, model.signature, validates),
         lambda: _check_trainable(graph),
         lambda: _check_metrics(config, graph, model.signature),
@@ -63,6 +65,15 @@ def check_fit(config: RunConfig, model: Model, validates: bool | None) -> None:
 def _check_resampling(config: RunConfig, signature: Signature) -> None:
     if config.data.resample is not None:
         resampled_target(config.data.resample, signature)
+
+
+def _check_groups(config: RunConfig, signature: Signature) -> None:
+    size = config.training.batch_size
+    group = group_of(config, signature) if signature.targets else 1
+    if size != "full" and size % group:
+        message = f"bpr takes groups of {group} rows together, which a batch of {size} rows would divide"
+        way_out = f"make it a multiple of {group}: {max(1, round(size / group)) * group}"
+        raise ConfigError([Problem(("training", "batch_size"), message, way_out)])
 
 
 def _check_trainable(graph: Graph) -> None:

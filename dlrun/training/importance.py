@@ -12,6 +12,7 @@ from dlrun.data.dataset import Split
 from dlrun.data.pipeline import FittedPipeline, gather
 from dlrun.data.prepare import Prepared
 from dlrun.data.random import permutation
+from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
 from dlrun.metrics import scalars
 from dlrun.training.session import Session
@@ -46,8 +47,12 @@ def permutation_importance(
     Every column of the source behind these inputs is shuffled among the split's rows before any transform, so that all
     numbers that a category became move together; `repeats` times, by the run's seed. Larger is more important for every
     measure: a loss's increase, an accuracy's decrease. `load` gives the session its trained weights.
+    Raises: UsageError where negatives are drawn.
     Source: L. Breiman, "Random forests" (Machine Learning 45, 2001), section 10, on held-out rows.
     """
+    if session.config.data.negatives is not None:
+        way_out = f"dlrun recommend {session.config.name} shows what it does for a user"
+        raise UsageError("shuffled users and items would say nothing of a network that ranks items", way_out)
     rows = Split(
         {name: array.copy() for name, array in split.inputs.items()},
         {name: array.copy() for name, array in split.targets.items()}, split.weights, split.index,

@@ -54,6 +54,9 @@ def check_monitors(config: RunConfig, validates: bool | None) -> None:
         if split not in ("train", "validation") or not _is_measured(config, label):
             way_out = "it can be train/loss, validation/loss, or train/ or validation/ with a metric's name"
             problems.append(Problem(path, f"nothing is measured under the name {name!r}", way_out))
+        elif split == "train" and label in _ranking_labels(config):
+            message = f"{name!r} is monitored, but items are ranked on validation and test rows only"
+            problems.append(Problem(path, message, f"monitor 'validation/{label}'"))
         elif split == "validation" and validates is False:
             way_out = f"set data.split.validation, or monitor 'train/{label}'"
             problems.append(Problem(path, f"{name!r} is monitored, but there are no validation rows", way_out))
@@ -78,3 +81,8 @@ def _is_measured(config: RunConfig, label: str) -> bool:
     if len(config.data.targets) > 1:
         losses |= {f"{target}/loss" for target in config.data.targets}
     return label in losses or any(label == each or label.startswith(f"{each}/") for each in labels)
+
+
+def _ranking_labels(config: RunConfig) -> list[str]:
+    """Return the names of metrics that look at all items' ranks."""
+    return [f"{prefix}{metric.label()}" for prefix, metric in config.all_metrics() if metric.ranks]

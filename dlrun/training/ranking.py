@@ -7,13 +7,15 @@ can put models in another order (W. Krichene, S. Rendle, "On sampled metrics for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlrun.data.dataset import Array, Split
 from dlrun.data.negatives import NegativesConfig, Seen, positives, seen_of
+from dlrun.executor.executor import Executor
 from dlrun.metrics import Metric
 from dlrun.training.steps import run_all, step_table
 
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
 
 ROWS = 1 << 20
 """Pairs of a user and an item that are scored together."""
-
-Scores = Callable[[Array], Array]
-"""Numbers of rows, one a user (n,) → the scores of all items (n, items)."""
 
 
 class Ranker:
@@ -37,7 +36,20 @@ class Ranker:
         self.negatives: NegativesConfig = negatives
         self.train = positives(session.split("train"), negatives)
         self.seen: Seen = seen_of(negatives, session.dataset.signature, self.train)
-        self._block: Split | None = None
+
+    @property
+    def executor(self) -> Executor:
+        """What scores pairs of users and items, with the network's present weights."""
+        return self.session.evaluator("ranking", self._pairs, loss=False)
+
+    @cached_property
+    def _pairs(self) -> Split:
+        """The rows that are scored together: for each user every item, one after the other."""
+        everyone = self.session.dataset.signature.inputs[self.negatives.user].classes or ()
+        count = min(self.together, len(everyone)) * self.seen.items
+        inputs = {name: np.zeros((count, *array.shape[1:]), array.dtype) for name, array in self.train.inputs.items()}
+        inputs[self.negatives.item][:] = np.resize(np.arange(self.seen.items), count)
+        return Split(inputs, {}, None, np.zeros(count, np.int64))
 
     @property
     def together(self) -> int:
@@ -47,11 +59,10 @@ class Ranker:
     def scores(self, rows: Mapping[str, Array]) -> Array:
         """Return the network's scores of all items for rows, (n, items), n at most `together`."""
         items, count = self.seen.items, len(rows[self.negatives.user])
-        block = self._split(rows)
         for name, array in rows.items():
             if name != self.negatives.item:
-                block.inputs[name][: count * items] = np.repeat(array, items, axis=0)
-        executor = self.session.evaluator("ranking", block, loss=False)
+                self._pairs.inputs[name][: count * items] = np.repeat(array, items, axis=0)
+        executor = self.executor
         run_all(executor, step_table(0, count * items, executor.plan.batch))
         return self.session.predictions(executor, count * items).reshape(count, items)
 
@@ -88,21 +99,6 @@ class Ranker:
         for row, user in enumerate(users):
             scores[row, self.seen.of(int(user))] = -np.inf
         return scores
-
-    def _split(self, rows: Mapping[str, Array]) -> Split:
-        """Return the rows that are scored together, made once: every item after the other, for each user."""
-        if self._block is None:
-            items = self.seen.items
-            count = min(self.together, number_of_users(self.session, self.negatives)) * items
-            inputs = {name: np.zeros((count, *array.shape[1:]), array.dtype) for name, array in rows.items()}
-            inputs[self.negatives.item][:] = np.resize(np.arange(items), count)
-            self._block = Split(inputs, {}, None, np.zeros(count, np.int64))
-        return self._block
-
-
-def number_of_users(session: Session, negatives: NegativesConfig) -> int:
-    """Return how many users the data know."""
-    return len(session.dataset.signature.inputs[negatives.user].classes or ())
 
 
 def ranks_of(scores: Array, rows: Array, items: Array) -> Array:
