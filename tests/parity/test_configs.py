@@ -20,13 +20,17 @@ SHAPES = {
 """By source; those of `csv` are a table's inputs side by side."""
 
 
-def reads_tokens(path):
-    return any(layer.type == "embedding" for layer in load_config(path).config.model.layers)
+def is_elsewhere(path):
+    """Whether a network reads tokens, has several targets, or a layer that adds to the loss."""
+    config = load_config(path).config
+    layers = config.model.layers
+    return isinstance(config.loss, dict) or any(layer.type == "embedding" or layer.adds_loss for layer in layers)
 
 
-CONFIGS = [path for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")) if not reads_tokens(path)]
+CONFIGS = [path for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")) if not is_elsewhere(path)]
 """All that take images or numbers. The twin has no masks, recurrences or attention: those layers are compared with
-PyTorch's own in their tests, and whole networks of them, an LSTM and a Transformer, in tests/benchmarks."""
+PyTorch's own in their tests, and whole networks of them, an LSTM and a Transformer, in tests/benchmarks; several
+targets, and what layers add to the loss, in test_targets."""
 
 
 def run_of(path, precision):
