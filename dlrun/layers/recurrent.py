@@ -13,6 +13,7 @@ from dlrun.kernels.lang import Kernel
 from dlrun.kernels.philox import UNIFORMS
 from dlrun.kernels.recurrent_outputs import reverse_mask
 from dlrun.layers.base import Layer, MaskRule, Shape, expect_rank
+from dlrun.layers.merge_halves import MergeHalves, MergeMode
 from dlrun.layers.recurrent_way import Cell, Direction, Way, emit_table_gradient
 from dlrun.layers.spatial_dropout import multiply_channels, spatial_dropout_draw
 from dlrun.layers.variable import Variable
@@ -39,7 +40,9 @@ class Recurrent(Layer):
     go_backwards: bool = False
     """Whether the sequence is taken from its end; the states of all steps then come in that order too."""
     bidirectional: bool = False
-    """Whether a second cell takes the sequence from its end; the output has the states of both, side by side."""
+    """Whether a second cell takes the sequence from its end."""
+    merge_mode: MergeMode = "concat"
+    """What becomes of the states of the two directions: side by side, or their sum, product (`mul`) or mean (`ave`)."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """The share of input features that are dropped in training: for each sample the same ones in all steps."""
     kernel_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = GlorotUniform()
@@ -71,9 +74,18 @@ class Recurrent(Layer):
             return "drop"
         return "make" if self.go_backwards else "pass"
 
+    def parts(self, *inputs: Shape) -> tuple[Layer, ...]:
+        """Return both directions, and what makes one of their states, unless these stay side by side."""
+        if self.merge_mode == "concat" or not self.bidirectional:
+            return ()
+        both = self.model_copy(update={"name": "directions", "inputs": None, "merge_mode": "concat"})
+        return (both, MergeHalves(name=self.merge_mode, mode=self.merge_mode))
+
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return (units,) or (time, units); twice the units in two directions."""
         expect_rank(self, inputs[0], 2, "(time, features)")
+        if self.merge_mode != "concat" and not self.bidirectional:
+            raise ShapeError("merge_mode is for the two directions of a bidirectional layer", "merge_mode")
         if self.bidirectional and self.go_backwards:
             raise ShapeError(
                 "a bidirectional layer takes the sequence both ways already", "go_backwards", "leave one of the two out"

@@ -137,6 +137,9 @@ MORE = {
         (2, 2, 171), ({"type": "conv2d", "filters": 171, "kernel_size": 3, "padding": "same"},)
     ),
     "large dense": Case((300,), ({"type": "dense", "units": 250, "activation": "relu"}, {"type": "dense", "units": 3})),
+    "both directions multiplied": behind(
+        "ids", {"type": "lstm", "units": 7, "bidirectional": True, "merge_mode": "mul", "return_sequences": True}
+    ),
     "scalar products of sequences": behind(
         "sequence",
         {"type": "dense", "units": 6, "name": "h"},
