@@ -68,7 +68,8 @@ class Ending:
 
     def check_goes_on(self) -> None:
         """Raises UsageError unless every column of the inputs is forecast, or is the time."""
-        known = set(column_names(self.signature.target)) | ({self.time.column} if self.time else set())
+        known = {name for target in self.signature.targets.values() for name in column_names(target)}
+        known |= {self.time.column} if self.time else set()
         missing = [name for name in self.columns if name not in known]
         if missing:
             listed = ", ".join(repr(name) for name in missing)

@@ -60,7 +60,8 @@ class Feature:
         import numpy as np
 
         real: Array = np.log1p(values) if self.inverse_exponential else np.asarray(values, np.float64)
-        return (real - np.asarray(self.inverse[1])) / np.asarray(self.inverse[0])
+        scaled: Array = (real - np.asarray(self.inverse[1])) / np.asarray(self.inverse[0])
+        return scaled
 
 
 @dataclass(frozen=True)

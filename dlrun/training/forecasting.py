@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dlrun.data.dataset import Dataset
+from dlrun.data.dataset import Dataset, Split
 from dlrun.data.forecast import Ending, column_names
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
@@ -52,11 +50,14 @@ def forecast_rows(
     return rows[:horizon]
 
 
-def _forecast(session: Session, split: Any) -> dict[str, Array]:
+def _forecast(session: Session, split: Split) -> dict[str, Array]:
     """What follows the one window of a split, by column in the data's units, each (horizon,)."""
-    target = session.dataset.signature.target
-    values = target.to_units(session.predict(split).reshape(target.shape)).reshape(target.shape[0], -1)
-    return dict(zip(column_names(target), values.T.astype(np.float64), strict=True))
+    forecast: dict[str, Array] = {}
+    for name, found in session.predict_all(split).items():
+        target = session.dataset.signature.targets[name]
+        values = target.to_units(found.reshape(target.shape)).reshape(target.shape[0], -1)
+        forecast |= zip(column_names(target), values.T, strict=True)
+    return forecast
 
 
 def _rows(ending: Ending, forecast: dict[str, Array], before: int) -> list[dict[str, Any]]:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.dataset import Split
+from dlrun.data.layout import real
 from dlrun.data.pipeline import FittedPipeline, gather
 from dlrun.data.prepare import Prepared
 from dlrun.data.random import permutation
+from dlrun.data.series import Series
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
 from dlrun.metrics import scalars
@@ -44,8 +46,9 @@ def permutation_importance(
 ) -> tuple[dict[str, float], list[Importance]]:
     """(the measures as they are, each column's importance, the largest increase of the loss first).
 
-    Every column of the source behind these inputs is shuffled among the split's rows before any transform, so that all
-    numbers that a category became move together; `repeats` times, by the run's seed. Larger is more important for every
+    Every column of the source behind these inputs is shuffled among the split's rows (of a series among its windows,
+    each as a whole) before any transform, so that all numbers that a category became move together; `repeats` times, by
+    the run's seed. Larger is more important for every
     measure: a loss's increase, an accuracy's decrease. `load` gives the session its trained weights.
     Raises: UsageError where negatives are drawn.
     Source: L. Breiman, "Random forests" (Machine Learning 45, 2001), section 10, on held-out rows.
@@ -57,7 +60,8 @@ def permutation_importance(
         {name: array.copy() for name, array in split.inputs.items()},
         {name: array.copy() for name, array in split.targets.items()}, split.weights, split.index,
     )  # fmt: skip
-    raw = {name: prepared.raw.arrays[name][split.index] for name in _source_columns(prepared, inputs)}
+    places, length = _places(prepared.series, split.index)
+    raw = {name: prepared.raw.arrays[name][places] for name in _source_columns(prepared, inputs)}
     features = {name: prepared.inputs[name] for name in inputs}
     session.evaluator(NAME, rows)
     load()
@@ -68,6 +72,7 @@ def permutation_importance(
         changes: dict[str, list[float]] = {name: [] for name in base}
         for repeat in range(repeats):
             order = permutation(split.rows, session.config.seed, f"explain/{column.name}/{repeat}")
+            order = (order[:, np.newaxis] * length + np.arange(length)).reshape(-1)
             _put(rows, features, {**raw, column.column: _shuffled(raw[column.column], column, order)}, column.column)
             for name, value in scalars(session.evaluate_all(NAME, rows)[0]).items():
                 changes[name].append(signs.get(name, 1) * (value - base[name]))
@@ -76,6 +81,14 @@ def permutation_importance(
         spread = {name: float(np.std(values, ddof=1)) if repeats > 1 else 0.0 for name, values in changes.items()}
         found.append(Importance(column.name, mean, spread))
     return base, sorted(found, key=lambda importance: -importance.mean["loss"])
+
+
+def _places(series: Series | None, index: Array) -> tuple[Array, int]:
+    """(the source's rows of which these rows are made, how many each): one, or those of a series' window."""
+    if series is None:
+        return index, 1
+    begins = index - series.before
+    return (begins[:, np.newaxis] + np.arange(series.length)).reshape(-1), series.length
 
 
 def _source_columns(prepared: Prepared, inputs: Sequence[str]) -> list[str]:
@@ -103,7 +116,10 @@ def _put(rows: Split, features: Mapping[str, FittedPipeline], raw: Mapping[str, 
     """Transform these raw rows into the inputs that the column is part of."""
     for name, feature in features.items():
         if column in feature.plan.columns:
-            rows.inputs[name][...] = feature.apply(gather(feature.plan, raw, slice(None)))
+            applied = feature.apply(gather(feature.plan, raw, slice(None)))
+            if rows.inputs[name].ndim > applied.ndim:  # windows of a series
+                applied = real(applied, feature.layout).reshape(rows.inputs[name].shape)
+            rows.inputs[name][...] = applied
 
 
 def _signs(session: Session) -> dict[str, int]:
