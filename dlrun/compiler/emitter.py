@@ -225,8 +225,8 @@ class Emitter:
         return self._input_gradient(index)
 
     def variable(self, name: str) -> Buffer:
-        """Return a variable of the node, folded where the node takes in another."""
-        full = f"{self.node.name}/{name}" if self.node.folded is None else folded_name(self.node, name)
+        """Return a variable of the node, its own or another's, folded where the node takes in another."""
+        full = self.node.owned(name).name if self.node.folded is None else folded_name(self.node, name)
         return self.builder.plan.buffers[full]
 
     def update(self, name: str) -> Update | None:
@@ -236,7 +236,7 @@ class Emitter:
     @property
     def table(self) -> Buffer | None:
         """The table of the embedding whose ids the node takes for its input, or None: the input is what it seems."""
-        return self.builder.plan.buffers[f"{self.node.lookup.name}/embeddings"] if self.node.lookup else None
+        return self.builder.plan.buffers[self.node.lookup.owned("embeddings").name] if self.node.lookup else None
 
     def table_update(self) -> Update | None:
         """Return what becomes of the table's gradient, or None if it is frozen."""

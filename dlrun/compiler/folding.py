@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dlrun.compiler.emitter import Builder, folded_name
 from dlrun.kernels.folding import fold_normalization
 from dlrun.layers.batch_normalization import BatchNormalization
-from dlrun.plan import ScratchSize
+from dlrun.plan import Buffer, ScratchSize
 
 if TYPE_CHECKING:
     from dlrun.compiler.graph import Node
@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 
 def emit_folded_weights(builder: Builder, node: Node, normalization: Node) -> None:
     """Emit the call that makes a node's folded kernel and bias, which `Emitter.variable` then gives the layer."""
-    layer, buffers, channels = normalization.layer, builder.plan.buffers, normalization.output_shape[-1]
+    layer, channels = normalization.layer, normalization.output_shape[-1]
     assert isinstance(layer, BatchNormalization)
     ones, zeros = builder.constant(f"ones/{channels}", (1.0,) * channels), builder.zeros(channels)
-    kernel = buffers[f"{node.name}/kernel"]
+
+    def variable(owner: Node, name: str, default: Buffer) -> Buffer:
+        found = owner.find(name)
+        return default if found is None else builder.plan.buffers[found.name]
+
+    kernel = variable(node, "kernel", zeros)
     builder.call(
-        fold_normalization, partition="split", w=kernel, b=buffers.get(f"{node.name}/bias", zeros),
-        gamma=buffers.get(f"{normalization.name}/gamma", ones), beta=buffers.get(f"{normalization.name}/beta", zeros),
-        moving_mean=buffers[f"{normalization.name}/moving_mean"],
-        moving_variance=buffers[f"{normalization.name}/moving_variance"],
+        fold_normalization, partition="split", w=kernel, b=variable(node, "bias", zeros),
+        gamma=variable(normalization, "gamma", ones), beta=variable(normalization, "beta", zeros),
+        moving_mean=variable(normalization, "moving_mean", zeros),
+        moving_variance=variable(normalization, "moving_variance", ones),
         folded_w=builder.buffer(folded_name(node, "kernel"), kernel.size),
         folded_b=builder.buffer(folded_name(node, "bias"), channels),
         scratch=ScratchSize(channels), epsilon=layer.epsilon, count=kernel.size // channels, channels=channels,

@@ -9,7 +9,7 @@ from math import prod
 from dlrun.config.problems import path_text
 from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Path, Problem, ShapeError, UsageError
-from dlrun.layers.base import Layer, Shape
+from dlrun.layers.base import Layer, Shape, shape_text
 from dlrun.layers.names import layer_names
 from dlrun.layers.time_distributed import times_after
 from dlrun.layers.variable import Variable
@@ -26,6 +26,9 @@ class Node:
     output_shape: Shape
     path: Path
     variables: tuple[Variable, ...] = ()
+    """Those that belong to the node."""
+    borrowed: Mapping[str, Owned] = field(default_factory=dict)
+    """Those of other nodes that it computes with, by its own names for them."""
     fused_relu: bool = False
     """Whether the layer's forward pass applies the ReLU that follows it; the ReLU's own is then left out."""
     forward_elsewhere: bool = False
@@ -50,6 +53,40 @@ class Node:
     def flops(self) -> int:
         """The floating-point operations of a row's forward pass."""
         return self.times * self.layer.flops(*self.input_shapes)
+
+    @property
+    def used(self) -> list[Owned]:
+        """The variables it computes with, its own and others'."""
+        return [*(Owned(self, variable) for variable in self.variables), *self.borrowed.values()]
+
+    def find(self, name: str) -> Owned | None:
+        """Return the variable that the node's layer knows by this name, or None."""
+        own = next((variable for variable in self.variables if variable.name == name), None)
+        return self.borrowed.get(name) if own is None else Owned(self, own)
+
+    def owned(self, name: str) -> Owned:
+        """Return the variable that the node's layer knows by this name."""
+        found = self.find(name)
+        assert found is not None, f"{self.name} has no variable {name}"
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Owned:
+    """A variable, and the node that it belongs to: where it is drawn, counted, kept and changed, once."""
+
+    node: Node
+    variable: Variable
+
+    @property
+    def name(self) -> str:
+        """What the variable is called in plans and checkpoints: NODE/VARIABLE."""
+        return f"{self.node.name}/{self.variable.name}"
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its owner lets it be trained."""
+        return self.variable.trainable and self.node.layer.trainable
 
 
 @dataclass(eq=False)
@@ -102,18 +139,21 @@ def build_graph(
     names = node_names(layers)
     problems: list[Problem] = []
     aliases: dict[str, str] = {}
+    done: dict[str, tuple[Layer, tuple[str, ...]]] = {}
     broken: set[str] = set()
     previous = next(iter(graph.inputs))
     for layer, path, name in zip(layers, paths, names, strict=True):
         sources = (previous,) if layer.inputs is None else layer.inputs
         inputs = tuple(aliases.get(source, source) for source in sources)
         previous = name
-        if broken.intersection(inputs):
+        if broken.intersection((*inputs, *(getattr(layer, field) for field in layer.references))):
             broken.add(name)
             continue
         try:
-            known = layer.for_data(*(signature.inputs.get(source) for source in inputs))
-            aliases[name] = _add_layer(graph, known, name, inputs, path)
+            twin = _twin(graph, layer, inputs, done, signature) if layer.twin_of else layer
+            known = twin.for_data(*(signature.inputs.get(source) for source in inputs))
+            aliases[name] = _add_layer(graph, known, name, inputs, path, layer.twin_of)
+            done[name] = known, inputs
         except ShapeError as error:
             broken.add(name)
             place = (*path, error.field) if error.field else path
@@ -130,18 +170,53 @@ def node_names(layers: Sequence[Layer]) -> list[str]:
     return layer_names((layer.name, layer.type) for layer in layers)
 
 
-def _add_layer(graph: Graph, layer: Layer, name: str, inputs: tuple[str, ...], path: Path) -> str:
-    """Add a layer's node, and one for the activation it names; or those of its parts. Return the name of the last."""
+def _twin(
+    graph: Graph,
+    layer: Layer,
+    inputs: tuple[str, ...],
+    done: Mapping[str, tuple[Layer, tuple[str, ...]]],
+    signature: Signature,
+) -> Layer:
+    """Return the layer that a shared one stands for, with the shared one's inputs. Raises ShapeError without it."""
+    name = str(layer.twin_of)
+    if name not in done:
+        raise ShapeError(f"no layer named {name!r} comes before it", layer.references[0])
+    if not any(node.used for node in graph.nodes.values() if f"{node.name}/".startswith(f"{name}/")):
+        raise ShapeError(f"{name!r} has no weights to share", layer.references[0])
+    original, its_inputs = done[name]
+    for mine, its in zip(inputs, its_inputs, strict=False):
+        classes = [signature.inputs[name].classes for name in (mine, its) if name in signature.inputs]
+        if len(classes) == 2 and None not in classes and classes[0] != classes[1]:
+            raise ShapeError(
+                f"the ids of {mine!r} stand for other things than those of {its!r}, so they can't share weights",
+                "inputs" if layer.inputs else None, "the two inputs need one vocabulary",
+            )  # fmt: skip
+    return original.model_copy(update={"name": layer.name, "inputs": layer.inputs, "trainable": layer.trainable})
+
+
+def _add_layer(
+    graph: Graph, layer: Layer, name: str, inputs: tuple[str, ...], path: Path, lender: str | None = None
+) -> str:
+    """Add a layer's node, and one for the activation it names; or those of its parts. Return the name of the last.
+
+    With a lender, the layer's variables are those of the node of this name, part by part.
+    """
     _check_inputs(graph, layer, inputs)
     shapes = tuple(graph.shape_of(source) for source in inputs)
     parts = layer.parts(*shapes)
     if parts:
-        return _add_parts(graph, layer, parts, name, inputs, path)
+        return _add_parts(graph, layer, parts, name, inputs, path, lender)
+    borrowed = {own: _lent(graph, *place, layer) for own, place in layer.borrows().items()}
+    layer = layer.for_weights({own: owned.variable.shape for own, owned in borrowed.items()}, *shapes)
     output = layer.output_shape(*shapes)
     if any(extent < 1 for extent in output):
         raise ShapeError(f"nothing is left of the input {shapes[0]}: the output would have shape {output}")
     times = times_after(layer, graph.times_of(inputs[0]))
-    graph.nodes[name] = Node(name, layer, inputs, shapes, output, path, layer.variables(*shapes), times=times)
+    variables = layer.variables(*shapes)
+    if lender is not None:
+        borrowed |= {variable.name: _lent_alike(graph.nodes[lender], variable) for variable in variables}
+        variables = ()
+    graph.nodes[name] = Node(name, layer, inputs, shapes, output, path, variables, borrowed, times=times)
     follower = layer.followed_by()
     if follower is None:
         return name
@@ -149,6 +224,28 @@ def _add_layer(graph: Graph, layer: Layer, name: str, inputs: tuple[str, ...], p
     shape = follower.output_shape(output)
     graph.nodes[activated] = Node(activated, follower, (name,), (output,), shape, path, times=times)
     return activated
+
+
+def _lent(graph: Graph, lender: str, variable: str, layer: Layer) -> Owned:
+    """Return a variable of a node that a layer names. Raises ShapeError where that has none of this name."""
+    node = graph.nodes.get(lender)
+    owned = node.find(variable) if node is not None else None
+    if owned is None:
+        what = f"the layer {lender!r} has no {variable}" if node else f"no layer named {lender!r} comes before it"
+        raise ShapeError(what, next((field for field in layer.references if getattr(layer, field) == lender), None))
+    return owned
+
+
+def _lent_alike(lender: Node, variable: Variable) -> Owned:
+    """Return the lender's variable of the same name. Raises ShapeError where its shape is another."""
+    owned = lender.owned(variable.name)
+    if owned.variable.shape != variable.shape:
+        raise ShapeError(
+            f"its {variable.name} would need shape {shape_text(variable.shape)}, but that of {lender.name!r} has "
+            f"{shape_text(owned.variable.shape)}",
+            help="layers that share their weights take inputs of the same features",
+        )
+    return owned
 
 
 def _check_inputs(graph: Graph, layer: Layer, inputs: tuple[str, ...]) -> None:
@@ -173,7 +270,13 @@ def _inputs_field(layer: Layer) -> str | None:
 
 
 def _add_parts(
-    graph: Graph, block: Layer, parts: Sequence[Layer], name: str, inputs: tuple[str, ...], path: Path
+    graph: Graph,
+    block: Layer,
+    parts: Sequence[Layer],
+    name: str,
+    inputs: tuple[str, ...],
+    path: Path,
+    lender: str | None,
 ) -> str:
     """Add the nodes of a block's parts, named BLOCK/PART; a part's problem is told as the block's."""
     scope = dict(zip(block.input_names, inputs, strict=False))
@@ -184,7 +287,8 @@ def _add_parts(
         if not block.trainable:
             part = part.model_copy(update={"trainable": False})
         try:
-            previous = scope[str(part.name)] = _add_layer(graph, part, f"{name}/{part.name}", sources, path)
+            its_lender = None if lender is None else f"{lender}/{part.name}"
+            previous = scope[str(part.name)] = _add_layer(graph, part, f"{name}/{part.name}", sources, path, its_lender)
         except ShapeError as error:
             field = error.field if error.field in type(block).model_fields else None
             raise ShapeError(f"in its part {part.name!r}: {error.message}", field, error.help) from error

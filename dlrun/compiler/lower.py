@@ -14,6 +14,7 @@ from dlrun.compiler.folding import emit_folded_weights
 from dlrun.compiler.graph import Graph, Node
 from dlrun.compiler.heads import Head, Losses, heads_of
 from dlrun.compiler.penalties import emit_penalties
+from dlrun.compiler.shared_updates import SharedUpdates
 from dlrun.compiler.times import emit_times
 from dlrun.compiler.updates import UpdateRule
 from dlrun.data.augment.base import Augmentation
@@ -230,7 +231,7 @@ class Lowering:
         """Return the values through which a trainable variable (or a data input, if asked) reaches the loss."""
         wanted = set(self.graph.inputs) if self.goal.input_gradients else set()
         for node in self.graph.nodes.values():
-            trains = node.layer.trainable and any(variable.trainable for variable in node.variables)
+            trains = node.layer.trainable and any(owned.is_trained for owned in node.used)
             if trains or (node.layer.passes_gradient and wanted.intersection(node.inputs)):
                 wanted.add(node.name)
         return wanted
@@ -240,13 +241,28 @@ class Lowering:
             self.gradients[name] = self.builder.rows_buffer(f"{name}/gradient", self.graph.size_of(name))
         return self.gradients[name]
 
-    def _backward(self) -> None:
+    def _nodes_going_back(self) -> list[Node]:
+        """Return the nodes that get a gradient of the loss, and want it, last first."""
+        reached, found = set(self.gradients), []
         for node in reversed(self.graph.nodes.values()):
-            if node.name in self.wanted and node.layer.adds_loss is not None and self.builder.counts_losses:
+            if node.name in self.wanted and (node.name in reached or self._adds_loss(node)):
+                found.append(node)
+                if node.layer.passes_gradient and node.lookup is None:
+                    reached.update(node.inputs)
+        return found
+
+    def _backward(self) -> None:
+        nodes = self._nodes_going_back()
+        self.shared = SharedUpdates(self.updates, nodes)
+        for node in nodes:
+            if self._adds_loss(node):
                 self._start_gradient(node)
-            if node.name in self.wanted and node.name in self.gradients:
-                self._enter("backward", node.name)
-                self._backward_of(node)
+            self._enter("backward", node.name)
+            self._backward_of(node)
+        self.shared.check()
+
+    def _adds_loss(self, node: Node) -> bool:
+        return node.layer.adds_loss is not None and self.builder.counts_losses
 
     def _start_gradient(self, node: Node) -> None:
         """Give a node that adds to the loss a gradient of zeros where no loss depends on its output."""
@@ -296,11 +312,8 @@ class Lowering:
     def _emitter(self, node: Node, gradient: Buffer, targets: dict[int, Buffer | None]) -> Emitter:
         inputs, output = [self.values[name] for name in node.inputs], self.values[node.name]
 
-        def update(variable: str, owner: Node) -> Update | None:
-            found = next(v for v in owner.variables if v.name == variable)
-            if not (found.trainable and owner.layer.trainable):
-                return None
-            return self.updates.update_of(self.builder, owner, found)
+        def update(variable: str, user: Node) -> Update | None:
+            return self.shared.update_of(self.builder, user, variable)
 
         masks = self._masks_of_inputs(node)
         return Emitter(self.builder, node, self.goal.training, inputs, output, gradient, targets.get, update, masks)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from dlrun.config.node import Node
 from dlrun.config.problems import path_text, suggestion
+from dlrun.config.repeat import reference_fields
 from dlrun.errors import Path, Problem
 from dlrun.layers.names import layer_names
 
@@ -30,6 +31,7 @@ def reference_problems(layers: Sequence[Node], data_inputs: Collection[str] | No
     names = names_of(layers)
     for layer, name in zip(layers, names, strict=True):
         problems += _input_problems(layer, earlier, names, data_inputs)
+        problems += _lender_problems(layer, earlier, names)
         place = (*layer.path, "name")
         if name in earlier:
             message = f"{path_text(layer.path)}: another layer is named '{name}'"
@@ -56,6 +58,23 @@ def _input_problems(
         elif data_inputs is not None:
             message = f"{text}: no layer and no input of the data is named '{name}'"
             problems.append(Problem(item.path, message, suggestion(name, {*earlier, *data_inputs})))
+    return problems
+
+
+def _lender_problems(layer: Node, earlier: Collection[str], everywhere: Collection[str]) -> list[Problem]:
+    """Return the names of layers with whose weights this one computes, and that don't come before it."""
+    problems: list[Problem] = []
+    for field in reference_fields(layer):
+        item = layer.get(field)
+        if item is None or not isinstance(item.value, str) or item.value in earlier:
+            continue
+        text = path_text(item.path)
+        if item.value in everywhere:
+            message = f"{text}: the layer '{item.value}' doesn't come before this one"
+            problems.append(Problem(item.path, message, "weights belong to the first layer that uses them"))
+        else:
+            message = f"{text}: no layer is named '{item.value}'"
+            problems.append(Problem(item.path, message, suggestion(item.value, set(earlier))))
     return problems
 
 

@@ -1,8 +1,8 @@
 """`{type: repeat, times: 4, layers: [...]}`: a block of layers, several times over.
 
 It exists in the config language alone: validation writes the copies out. Each copy's layers get the copy's number
-behind their names (`dense` → `dense_1`, `dense_2`), and `inputs` inside the block that name layers of the block
-follow. Every copy keeps the path of its original, so that messages point at the one place where it is written.
+behind their names (`dense` → `dense_1`, `dense_2`), and `inputs` and other fields that name layers of the block follow.
+Every copy keeps the path of its original, so that messages point at the one place where it is written.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _numbered_layer(layer: Node, number: int, names: frozenset[object]) -> Node:
         entry = layer.entries["layers"]
         inner = replace(entry.node, value=_numbered(block, number, names))
         return layer.with_entry("layers", entry._replace(node=inner))
-    for field in ("name", "inputs"):
+    for field in ("name", "inputs", *reference_fields(layer)):
         entry_or_none = layer.entries.get(field)
         if entry_or_none is not None:
             node = entry_or_none.node
@@ -98,6 +98,13 @@ def _numbered_layer(layer: Node, number: int, names: frozenset[object]) -> Node:
                 renamed = replace(node, value=tuple(_rename(item, number, names) for item in node.items))
             layer = layer.with_entry(field, entry_or_none._replace(node=renamed))
     return layer
+
+
+def reference_fields(layer: Node) -> tuple[str, ...]:
+    """Return the fields of a layer that name other layers, besides its inputs."""
+    chosen = layer.get("type")
+    known = chosen is not None and isinstance(chosen.value, str) and chosen.value in LAYERS
+    return LAYERS[str(chosen.value)].references if chosen is not None and known else ()
 
 
 def _rename(node: Node, number: int, names: frozenset[object]) -> Node:

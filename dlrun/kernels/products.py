@@ -61,10 +61,11 @@ def product(
 
 @helper
 def transposed_product(
-    dy, dy_row, w, w_row, dx, dx_row, zeros, scratch, first_row, last_row, first_feature, last_feature, depth
+    dy, dy_row, w, w_row, b, b_step, dx, dx_row, scratch, first_row, last_row, first_feature, last_feature, depth
 ):  # fmt: skip
-    """dx[r, i] = sum_n dy[r, n] w[i, n] for a range of rows and features; n < depth.
+    """dx[r, i] = b[i] + sum_n dy[r, n] w[i, n] for a range of rows and features; n < depth.
 
+    With a `b_step` of 0, b are tile_columns numbers that every panel starts from: zeros.
     Panels of w are transposed into `scratch` (depth, tile_columns): for many rows.
     """
     if first_row == last_row:
@@ -79,7 +80,7 @@ def transposed_product(
         while r < last_row:
             count = rows_ahead(last_row - r)
             tile(
-                shift(dy, r * dy_row), dy_row, 1, 0, scratch, tile_columns, 0, zeros, 0,
+                shift(dy, r * dy_row), dy_row, 1, 0, scratch, tile_columns, 0, shift(b, i * b_step), 0,
                 shift(dx, r * dx_row + i), dx_row, depth, 1, count, columns, real(NO_LIMIT),
             )  # fmt: skip
             r += count

@@ -58,6 +58,14 @@ def accumulate_gradient(total: InOut, gradient: Gradient, start: Start, count: C
 
 
 @kernel
+def add_gradient(others: In, gradient: Gradient, start: Start, count: Count) -> None:
+    """gradient[i] += others[start + i]."""
+    here = shift(others, start)
+    for i in range(count):
+        gradient[i] += here[i]
+
+
+@kernel
 def average_gradient(micro_steps: Live, gradient: Gradient, start: Start, count: Count) -> None:
     """Divide the gradient by the number of steps over which it was summed."""
     share = real(1) / real(micro_steps)

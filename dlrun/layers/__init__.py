@@ -32,11 +32,13 @@ from dlrun.layers.max_pool2d import MaxPool2D
 from dlrun.layers.maximum import Maximum, Minimum
 from dlrun.layers.multi_head_attention import MultiHeadAttention
 from dlrun.layers.multiply import Multiply
+from dlrun.layers.output_embedding import OutputEmbedding
 from dlrun.layers.permute import Permute
 from dlrun.layers.positional_embedding import PositionalEmbedding
 from dlrun.layers.repeat_vector import RepeatVector
 from dlrun.layers.reshape import Reshape
 from dlrun.layers.rms_normalization import RMSNormalization
+from dlrun.layers.shared import Shared
 from dlrun.layers.simple_rnn import SimpleRNN
 from dlrun.layers.spatial_dropout import SpatialDropout
 from dlrun.layers.time_distributed import TimeDistributed
@@ -83,11 +85,13 @@ LAYERS: Registry[Layer] = Registry(
         Minimum,
         MultiHeadAttention,
         Multiply,
+        OutputEmbedding,
         Permute,
         PositionalEmbedding,
         RMSNormalization,
         RepeatVector,
         Reshape,
+        Shared,
         SimpleRNN,
         SpatialDropout,
         Subtract,
@@ -115,6 +119,7 @@ LAYERS: Registry[Layer] = Registry(
         "rms_norm": "rms_normalization",
         "spatial_dropout1d": "spatial_dropout",
         "spatial_dropout2d": "spatial_dropout",
+        "tied_embedding": "output_embedding",
         "unit_normalization": "l2_normalize",
     },
 )

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: Pydantic would evaluate these annotations' texts anew for each layer.
 
+from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -65,6 +66,10 @@ class Layer(Component):
     """Whether inference makes each position of a sequence (time, features) from this one alone, all in the same way."""
     is_bounded: ClassVar[bool] = False
     """Whether the layer knows no more positions than the sequences have that it was made for."""
+    references: ClassVar[tuple[str, ...]] = ()
+    """The fields that name a layer before this one, whose weights it shares."""
+    twin_of: ClassVar[str | None] = None
+    """The name of the layer that this one stands for: that layer once more, with its fields and its weights."""
 
     def for_data(self, *features: "Feature | None") -> "Layer":
         """Return the layer with what the data inputs it takes tell it; None stands for an input from another layer.
@@ -80,6 +85,17 @@ class Layer(Component):
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
         """Return the arrays that belong to the layer: weights, and statistics that it keeps."""
         return ()
+
+    def borrows(self) -> Mapping[str, tuple[str, str]]:
+        """Return the arrays of other layers that it computes with: (layer, its variable) by this layer's own name."""
+        return {}
+
+    def for_weights(self, borrowed: Mapping[str, Shape], *inputs: Shape) -> "Layer":
+        """Return the layer with what the shapes of the arrays that it borrows tell it.
+
+        Raises ShapeError where a field or an input contradicts them.
+        """
+        return self
 
     def parts(self, *inputs: Shape) -> "tuple[Layer, ...]":
         """Return the layers that a block stands for, each with a name; none for a layer that is one itself.

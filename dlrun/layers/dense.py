@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -48,6 +49,7 @@ from dlrun.layers.base import MaskRule, Shape, shape_text
 from dlrun.layers.variable import Variable
 from dlrun.layers.weighted import Weighted
 from dlrun.plan import Argument, Buffer, Partition, ScratchSize
+from dlrun.plan import Update as PlanUpdate
 
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
@@ -87,91 +89,129 @@ class Dense(Weighted):
         """Return a multiplication and an addition for each weight and position."""
         return 2 * prod(inputs[0]) * self.units
 
-    def _sizes(self, emit: Emitter) -> dict[str, Argument]:
-        """Return the sizes that every kernel takes: a sample has `positions` rows."""
+    def _products(self, emit: Emitter) -> Products:
         *positions, features = emit.input_shapes[0]
-        return {"rows": emit.rows, "positions": prod(positions), "features": features, "units": self.units}
+        return Products(emit, prod(positions), features, self.units)
 
-    def _choice(self, emit: Emitter, inner: int, outer: int, waits: int) -> Choice:
+    def forward(self, emit: Emitter) -> None:
+        """Emit the product, with bias and a fused ReLU."""
+        bias = emit.variable("bias") if self.use_bias else emit.zeros(self.units)
+        self._products(emit).forward(emit.input, emit.variable("kernel"), bias, emit.output, emit.floor)
+
+    def backward(self, emit: Emitter) -> None:
+        """Emit the gradient of the input, then those of the variables with their updates."""
+        products, dx, dy = self._products(emit), emit.input_gradient(), emit.output_gradient
+        if dx is not None:
+            products.input_gradient(dy, emit.variable("kernel"), dx)
+        products.weight_gradient(emit.input, dy, emit.update("kernel"))
+        if self.use_bias:
+            emit_bias_gradient(emit, dy, emit.update("bias"), products.positions, self.units)
+
+
+@dataclass(frozen=True)
+class Products:
+    """The calls of y = x · w and of its gradients, where x has `features`, w is (features, units), y has `units`.
+
+    A sample has `positions` rows of x and y. A layer may take its own input for another factor than x.
+    """
+
+    emit: Emitter
+    positions: int
+    features: int
+    units: int
+
+    @property
+    def _sizes(self) -> dict[str, Argument]:
+        """The sizes that every kernel takes."""
+        return {
+            "rows": self.emit.rows, "positions": self.positions, "features": self.features, "units": self.units
+        }  # fmt: skip
+
+    @property
+    def _rows(self) -> int:
+        """Rows of x and y in a batch."""
+        return self.emit.batch * self.positions
+
+    @property
+    def _flops(self) -> int:
+        return 2 * self._rows * self.features * self.units
+
+    def choice(self, inner: int, outer: int, waits: int = 2) -> Choice:
         """Choose how threads share a product of the batch's rows (.., inner) with the weights: (.., outer)."""
-        rows = emit.batch * prod(emit.input_shapes[0][:-1])
-        weights, read, written = 4 * inner * outer, 4 * rows * inner, 4 * rows * outer
+        weights, read, written = 4 * inner * outer, 4 * self._rows * inner, 4 * self._rows * outer
         ways: dict[Partition, Way] = {
             "samples": Way(weights, read + written),
             "split": Way(read, weights + written, waits),
         }
-        return cheapest(ways, emit.threads)
+        return cheapest(ways, self.emit.threads)
 
-    def forward(self, emit: Emitter) -> None:
-        """Emit the product, with bias and a fused ReLU."""
-        choice = self._choice(emit, emit.input_shapes[0][-1], self.units, 2)
+    def forward(self, x: Buffer, w: Buffer, b: Buffer, y: Buffer, floor: float) -> None:
+        """Emit y = max(x · w + b, floor)."""
+        choice = self.choice(self.features, self.units)
         by_samples = choice.partition == "samples"
-        handled = emit.batch * prod(emit.input_shapes[0][:-1]) // (emit.threads if by_samples else 1)
+        handled = self._rows // (self.emit.threads if by_samples else 1)
         arguments: dict[str, Argument] = {
-            "x": emit.input, "w": emit.variable("kernel"), "y": emit.output, "floor": emit.floor,
-            "b": emit.variable("bias") if self.use_bias else emit.zeros(self.units),
-            "by_samples": int(by_samples), **self._sizes(emit),
+            "x": x, "w": w, "y": y, "floor": floor, "b": b, "by_samples": int(by_samples), **self._sizes
         }  # fmt: skip
-        flops = self.flops(*emit.input_shapes) * emit.batch
         if handled < PACKED_ROWS:
-            emit.call(dense_forward, partition=choice, flops=flops, **arguments)
+            self.emit.call(dense_forward, partition=choice, flops=self._flops, **arguments)
         else:
             scratch = ScratchSize(FORWARD_SCRATCH)
-            emit.call(dense_forward_of_many, partition=choice, flops=flops, scratch=scratch, **arguments)
-
-    def backward(self, emit: Emitter) -> None:
-        """Emit the gradient of the input, then those of the variables with their updates."""
-        flops = self.flops(*emit.input_shapes) * emit.batch
-        dx = emit.input_gradient()
-        if dx is not None:
-            self._backward_input(emit, dx, flops)
-        update = emit.update("kernel")
-        if update is not None and update.descent is not None:
-            self._descend(emit, *update.descent, flops)
-        elif update is not None:
-            arguments: dict[str, Argument] = {
-                "x": emit.input, "dy": emit.output_gradient, "dw": update, "zeros": emit.zeros(MOST_COLUMNS),
-                **self._sizes(emit),
-            }  # fmt: skip
-            if emit.batch * prod(emit.input_shapes[0][:-1]) < MANY_ROWS:
-                scratch = ScratchSize(WEIGHTS * self.units)
-                emit.call(
-                    dense_backward_weights, partition="split", flops=flops, scratch=scratch, weights=WEIGHTS,
-                    **arguments,
-                )  # fmt: skip
-            else:
-                scratch = ScratchSize(WEIGHTS_SCRATCH)
-                emit.call(dense_backward_weights_of_many, partition="split", flops=flops, scratch=scratch, **arguments)
-        update = emit.update("bias") if self.use_bias else None
-        if update is not None:
-            emit.call(
-                dense_backward_bias, partition="split", dy=emit.output_gradient, db=update,
-                scratch=ScratchSize(64), rows=emit.rows, positions=prod(emit.input_shapes[0][:-1]), units=self.units,
+            self.emit.call(
+                dense_forward_of_many, partition=choice, flops=self._flops, scratch=scratch, **arguments
             )  # fmt: skip
 
-    def _descend(self, emit: Emitter, weights: Buffer, scalars: Buffer, flops: int) -> None:
-        """Emit the weights' gradient and its plain descent in one: shared out as the forward pass reads the weights."""
-        panels = self.units // MOST_COLUMNS
-        emit.call(
-            dense_descend, partition="split", flops=flops, x=emit.input, dy=emit.output_gradient, w=weights,
-            scalars=scalars, zeros=emit.zeros(MOST_COLUMNS), scratch=ScratchSize(FEATURES * MOST_COLUMNS),
-            by_columns=int(panels >= emit.threads), **self._sizes(emit),
+    def input_gradient(self, dy: Buffer, w: Buffer, dx: Buffer) -> None:
+        """Emit dx = dy · wᵀ; what is smaller is transposed: the weights, or the gradients of few rows."""
+        choice = self.choice(self.units, self.features)
+        by_samples = choice.partition == "samples"
+        handled = -(-self._rows // self.emit.threads) if by_samples else self._rows
+        transposed = self.features * self.units // (1 if by_samples else self.emit.threads)
+        few = handled <= FEW_ROWS and handled * (self.features + self.units) < transposed
+        self.emit.call(
+            dense_backward_input_of_few if few else dense_backward_input, partition=choice, flops=self._flops,
+            dy=dy, w=w, dx=dx, zeros=self.emit.zeros(MOST_COLUMNS),
+            scratch=ScratchSize((few * handled + MOST_COLUMNS) * self.units + few * FEATURES * MOST_COLUMNS),
+            by_samples=int(by_samples), **self._sizes,
         )  # fmt: skip
 
-    def _backward_input(self, emit: Emitter, dx: Buffer, flops: int) -> None:
-        """Emit the input's gradient; what is smaller is transposed: the weights, or the gradients of few rows."""
-        *positions, features = emit.input_shapes[0]
-        choice = self._choice(emit, self.units, features, 2)
-        by_samples = choice.partition == "samples"
-        rows = emit.batch * prod(positions)
-        handled = -(-rows // emit.threads) if by_samples else rows
-        transposed = features * self.units // (1 if by_samples else emit.threads)
-        few = handled <= FEW_ROWS and handled * (features + self.units) < transposed
+    def weight_gradient(self, x: Buffer, dy: Buffer, update: PlanUpdate | None) -> None:
+        """Emit dw = xᵀ · dy with its update, or nothing for weights that are frozen."""
+        if update is None:
+            return
+        if update.descent is not None:
+            self._descend(x, dy, *update.descent)
+            return
+        arguments: dict[str, Argument] = {
+            "x": x, "dy": dy, "dw": update, "zeros": self.emit.zeros(MOST_COLUMNS), **self._sizes
+        }  # fmt: skip
+        if self._rows < MANY_ROWS:
+            self.emit.call(
+                dense_backward_weights, partition="split", flops=self._flops, weights=WEIGHTS,
+                scratch=ScratchSize(WEIGHTS * self.units), **arguments,
+            )  # fmt: skip
+        else:
+            self.emit.call(
+                dense_backward_weights_of_many, partition="split", flops=self._flops,
+                scratch=ScratchSize(WEIGHTS_SCRATCH), **arguments,
+            )  # fmt: skip
+
+    def _descend(self, x: Buffer, dy: Buffer, weights: Buffer, scalars: Buffer) -> None:
+        """Emit the weights' gradient and its plain descent in one: shared out as the forward pass reads the weights."""
+        panels = self.units // MOST_COLUMNS
+        self.emit.call(
+            dense_descend, partition="split", flops=self._flops, x=x, dy=dy, w=weights, scalars=scalars,
+            zeros=self.emit.zeros(MOST_COLUMNS), scratch=ScratchSize(FEATURES * MOST_COLUMNS),
+            by_columns=int(panels >= self.emit.threads), **self._sizes,
+        )  # fmt: skip
+
+
+def emit_bias_gradient(emit: Emitter, dy: Buffer, update: PlanUpdate | None, positions: int, units: int) -> None:
+    """Emit db = the sum of dy's rows with its update, or nothing for a bias that is frozen."""
+    if update is not None:
         emit.call(
-            dense_backward_input_of_few if few else dense_backward_input, partition=choice, flops=flops,
-            dy=emit.output_gradient, w=emit.variable("kernel"), dx=dx, zeros=emit.zeros(MOST_COLUMNS),
-            scratch=ScratchSize((few * handled + MOST_COLUMNS) * self.units + few * FEATURES * MOST_COLUMNS),
-            by_samples=int(by_samples), **self._sizes(emit),
+            dense_backward_bias, partition="split", dy=dy, db=update, scratch=ScratchSize(64), rows=emit.rows,
+            positions=positions, units=units,
         )  # fmt: skip
 
 
@@ -206,12 +246,12 @@ def dense_backward_input(
     """
     if by_samples != 0:
         first, last = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
-        transposed_product(dy, units, w, units, dx, features, zeros, scratch, first, last, 0, features, units)
+        transposed_product(dy, units, w, units, zeros, 0, dx, features, scratch, first, last, 0, features, units)
     else:
         panels = (features + tile_columns - 1) // tile_columns
         first, last = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
         transposed_product(
-            dy, units, w, units, dx, features, zeros, scratch, 0, rows * positions, first, min(last, features), units
+            dy, units, w, units, zeros, 0, dx, features, scratch, 0, rows * positions, first, min(last, features), units
         )
 
 

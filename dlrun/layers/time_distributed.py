@@ -73,6 +73,10 @@ class TimeDistributed(Layer):
             raise ShapeError(message, "layer", "give `inputs` to time_distributed")
         if layer.number_of_inputs[0] > 1:
             raise ShapeError(f"{layer.type} takes several inputs, and a step is one", "layer")
+        if layer.twin_of is not None:
+            raise ShapeError(
+                "a shared layer has its own place in the graph", "layer", "share the time_distributed layer"
+            )
         if layer.adds_loss is not None:
             raise ShapeError(f"{layer.type} adds a term to the loss for each sample, not for each step", "layer")
         if getattr(layer, "stateful", False):

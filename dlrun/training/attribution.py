@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from dlrun.compiler.compile import Model, compile_plan
-from dlrun.compiler.graph import node_names
+from dlrun.compiler.graph import Graph, node_names
 from dlrun.compiler.lower import Goal
 from dlrun.compiler.updates import UpdateRule
 from dlrun.data.signature import Feature, Signature
 from dlrun.executor.executor import Array, Executor
+from dlrun.initializers import Zeros
 from dlrun.kernels.elementwise import copy
 from dlrun.kernels.embedding import mask_of_ids
 from dlrun.layers.base import Layer, MaskRule, Shape
 from dlrun.layers.embedding import Embedding
+from dlrun.layers.variable import Variable
 from dlrun.losses.base import Loss
 from dlrun.training.heads import Output, only
 from dlrun.training.session import Session
@@ -67,11 +69,13 @@ SCORES: Mapping[str | None, type[Score]] = {None: Score, "softmax": SoftmaxScore
 class Vectors(Layer):
     """Stands in for an embedding: its output comes as an input of the network, so that it has a gradient.
 
-    Inputs: the ids, which make the mask as the embedding's do, and the vectors, of the embedding's output shape.
+    Inputs: the ids, which make the mask as the embedding's do, and the vectors, of the embedding's output shape. It
+    keeps the table (`ids`, features) for layers that share it; 0 where it has none of its own.
     """
 
     type: Literal["vectors"] = "vectors"
     mask_zero: bool = False
+    ids: int = 0
 
     number_of_inputs: ClassVar[tuple[int, int | None]] = (2, 2)
     reads_output: ClassVar[bool] = False
@@ -80,6 +84,10 @@ class Vectors(Layer):
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the vectors' shape."""
         return inputs[1]
+
+    def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
+        """Return embeddings (ids, features)."""
+        return (Variable("embeddings", (self.ids, inputs[1][-1]), Zeros()),) if self.ids else ()
 
     def forward(self, emit: Emitter) -> None:
         """Emit a copy of the vectors, and the mask."""
@@ -126,7 +134,7 @@ class Attributor:
         head = output or only({each.target.name: each for each in session.heads})
         config, signature = session.config, session.dataset.signature
         self.precision: str = config.precision
-        self.embeddings = find_embeddings(layers, signature, embedded)
+        self.embeddings = find_embeddings(session.graph, embedded)
         features = {
             name: replace(feature, stored_dtype=self.precision, scale=(1.0,), offset=(0.0,), overlapping=False)
             for name, feature in signature.inputs.items()
@@ -140,7 +148,7 @@ class Attributor:
         loss = SCORES[head.head.loss.link]()
         signature = Signature(features, {"score": score})
         outputs = {"score": session.model.output_layer(head.target.name)}
-        model = Model(self._layers(layers), session.model.paths, signature, loss, outputs=outputs)
+        model = Model(self._layers(layers, session.graph), session.model.paths, signature, loss, outputs=outputs)
         goal = Goal(gradients=True, input_gradients=True, keep=True, collect=False, added_losses=False)
         plan = compile_plan(model, goal, UpdateRule(), config.precision, BATCH, session.threads, config.seed)
         self._data = {
@@ -155,16 +163,19 @@ class Attributor:
             for variable in node.variables:
                 name = f"{node.name}/{variable.name}"
                 self._executor.array(name)[:] = trained[name].ravel()
-        self._tables = {name: trained[f"{name}/embeddings"].copy() for name in self.embeddings}
+        nodes = session.graph.nodes
+        self._tables = {name: trained[nodes[name].owned("embeddings").name].copy() for name in self.embeddings}
 
-    def _layers(self, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    def _layers(self, layers: Sequence[Layer], graph: Graph) -> tuple[Layer, ...]:
         """The network's layers by their names, frozen, as only the inputs' gradients are wanted, without embeddings."""
         result: list[Layer] = []
         for layer, name in zip(layers, node_names(layers), strict=True):
             if name in self.embeddings:
-                assert isinstance(layer, Embedding)
+                embedding, variables = graph.nodes[name].layer, graph.nodes[name].variables
+                assert isinstance(embedding, Embedding)
                 inputs = (self.embeddings[name], f"{name}/{VECTORS}")
-                result.append(Vectors(name=name, inputs=inputs, mask_zero=layer.mask_zero))
+                ids = variables[0].shape[0] if variables else 0
+                result.append(Vectors(name=name, inputs=inputs, mask_zero=embedding.mask_zero, ids=ids))
             else:
                 result.append(layer.model_copy(update={"name": name, "trainable": False}))
         return tuple(result)
@@ -227,16 +238,13 @@ class Attributor:
         )  # fmt: skip
 
 
-def find_embeddings(layers: Sequence[Layer], signature: Signature, inputs: Sequence[str]) -> dict[str, str]:
+def find_embeddings(graph: Graph, inputs: Sequence[str]) -> dict[str, str]:
     """The embeddings that take one of these data inputs, by name, each with its input."""
-    found: dict[str, str] = {}
-    previous = next(iter(signature.inputs))
-    for layer, name in zip(layers, node_names(layers), strict=True):
-        source = layer.inputs[0] if layer.inputs else previous
-        if isinstance(layer, Embedding) and source in inputs:
-            found[name] = source
-        previous = name
-    return found
+    return {
+        node.name: node.inputs[0]
+        for node in graph.nodes.values()
+        if isinstance(node.layer, Embedding) and node.inputs[0] in inputs
+    }
 
 
 def _score(weights: Array, outputs: Array) -> Array:

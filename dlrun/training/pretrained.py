@@ -74,7 +74,7 @@ def put_vectors(session: Session) -> None:
 
 def _pretrained(graph: Graph) -> Iterator[tuple[Node, PretrainedVectors]]:
     for node in graph.nodes.values():
-        if isinstance(node.layer, Embedding) and node.layer.weights is not None:
+        if isinstance(node.layer, Embedding) and node.layer.weights is not None and node.variables:
             yield node, node.layer.weights
 
 

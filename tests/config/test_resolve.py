@@ -27,8 +27,11 @@ from tests.config.test_load import BASE, load
 
 def random_config(rng: random.Random) -> RunConfig:
     """A valid config of random components."""
-    layers = [random_component(LAYERS, rng) for _ in range(rng.randint(1, 4))]
-    assert all(isinstance(layer, Layer) for layer in layers)
+    layers = [LAYERS["flatten"].model_validate({"name": "first"})]
+    for _ in range(rng.randint(1, 4)):
+        layer = random_component(LAYERS, rng)
+        assert isinstance(layer, Layer)
+        layers.append(layer.model_copy(update=dict.fromkeys(layer.references, "first")))
     metrics = {metric.type: metric for metric in (random_component(METRICS, rng) for _ in range(3))}
     parts = {
         "name": rng.choice(["a", "run-1", "no"]),

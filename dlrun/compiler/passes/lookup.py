@@ -33,7 +33,7 @@ def fuse_lookups(graph: Graph, batch: int, goal: Goal) -> None:
 
 def _pays(source: Node, node: Node, layer: Recurrent, batch: int, goal: Goal) -> bool:
     """Return whether the table is to be projected; dropout makes each sample's vectors its own."""
-    ids = source.variables[0].shape[0]
+    ids = source.owned("embeddings").variable.shape[0]
     if goal.training and layer.dropout > 0:
         return False
     if goal.gradients:
