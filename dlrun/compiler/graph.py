@@ -118,6 +118,14 @@ class Graph:
         """Return how many numbers a data input or a node's output has for each row of the batch."""
         return self.times_of(name) * prod(self.shape_of(name))
 
+    def may_be_masked(self, name: str) -> bool:
+        """Return whether a value comes, whatever the way, from a layer that tells real positions from padding."""
+        found = {name}
+        for node in reversed(self.nodes.values()):
+            if node.name in found:
+                found.update(node.inputs)
+        return any(self.nodes[each].layer.starts_mask for each in found if each in self.nodes)
+
     def consumers(self, name: str) -> list[Node]:
         """Return the nodes that take this output."""
         return [node for node in self.nodes.values() if name in node.inputs and not node.is_folded]

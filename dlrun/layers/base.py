@@ -56,6 +56,8 @@ class Layer(Component):
     """What the parts of a block call the block's inputs."""
     mask_rule: ClassVar[MaskRule] = "drop"
     """What mask the output has: only a layer that keeps the order of time can pass one on."""
+    starts_mask: ClassVar[bool] = False
+    """Whether it makes a mask where its inputs have none."""
     adds_loss: ClassVar[str | None] = None
     """What the term is called that the layer adds to the loss, as in train/NAME, if it adds one.
 

@@ -69,6 +69,11 @@ class Embedding(Layer):
     passes_gradient: ClassVar[bool] = False
     mask_rule: ClassVar[MaskRule] = "make"
 
+    @property
+    def starts_mask(self) -> bool:  # type: ignore[override]
+        """Whether id 0 is padding."""
+        return self.mask_zero
+
     def for_data(self, *features: Feature | None) -> Layer:
         """Return the layer with `input_dim` as the data say. Raises ShapeError where its own is too small."""
         feature = features[0]

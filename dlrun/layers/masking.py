@@ -25,6 +25,7 @@ class Masking(Layer):
     is_in_place: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
     mask_rule: ClassVar[MaskRule] = "make"
+    starts_mask: ClassVar[bool] = True
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the input's shape."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import PositiveInt
 
+from dlrun.kernels.masked_pooling import (
+    masked_windows_average_backward,
+    masked_windows_average_forward,
+    masked_windows_max_backward,
+    masked_windows_max_forward,
+)
 from dlrun.kernels.pooling import (
     average_pool_backward,
     average_pool_forward,
@@ -15,7 +21,7 @@ from dlrun.kernels.pooling import (
     max_pool_large_backward,
     max_pool_large_forward,
 )
-from dlrun.layers.base import Layer, Shape, expect_rank
+from dlrun.layers.base import Layer, MaskRule, Shape, expect_rank
 from dlrun.layers.geometry import Geometry
 from dlrun.layers.windows import Padding, Pair, Window, pair, window
 
@@ -68,12 +74,14 @@ class Pool2D(Pool):
 
 
 class Pool1D(Pool):
-    """A pool over sequences."""
+    """A pool over sequences; where they have a mask, over the real positions of each window."""
 
     pool_size: PositiveInt = 2
     """How many steps a window has."""
     strides: PositiveInt | None = None
     """How far the window moves; as far as it is large when left out."""
+
+    mask_rule: ClassVar[MaskRule] = "make"
 
     def geometry(self, shape: Shape) -> Geometry:
         """Return the sizes, as of an image of height 1. Raises ShapeError where the window doesn't fit."""
@@ -89,6 +97,12 @@ class Pool1D(Pool):
 
 def max_forward(emit: Emitter, geometry: Geometry) -> None:
     """Emit y = the largest entry of each window; which one it was is saved."""
+    if emit.mask is not None:
+        emit.call(
+            masked_windows_max_forward, x=emit.input, mask=emit.mask, y=emit.output, new_mask=emit.new_mask,
+            winner=emit.saved("winner", prod(emit.output_shape), "int32"), **_window(emit, geometry),
+        )  # fmt: skip
+        return
     large = geometry.taps > BYTE_TAPS
     emit.call(
         max_pool_large_forward if large else max_pool_forward, x=emit.input, y=emit.output,
@@ -101,7 +115,13 @@ def max_backward(emit: Emitter, geometry: Geometry) -> None:
     """Emit dx = dy at the entries that won."""
     dx = emit.input_gradient()
     large = geometry.taps > BYTE_TAPS
-    if dx is not None:
+    if dx is not None and emit.mask is not None:
+        (time, channels), out = emit.input_shapes[0], geometry.x.out
+        emit.call(
+            masked_windows_max_backward, dy=emit.output_gradient, dx=dx, rows=emit.rows, time=time, out=out,
+            channels=channels, winner=emit.saved("winner", prod(emit.output_shape), "int32"),
+        )  # fmt: skip
+    elif dx is not None:
         emit.call(
             max_pool_large_backward if large else max_pool_backward, dy=emit.output_gradient, dx=dx,
             winner=emit.saved("winner", prod(emit.output_shape), "int32" if large else "uint8"),
@@ -111,6 +131,12 @@ def max_backward(emit: Emitter, geometry: Geometry) -> None:
 
 def average_forward(emit: Emitter, geometry: Geometry) -> None:
     """Emit y = the mean of each window."""
+    if emit.mask is not None:
+        emit.call(
+            masked_windows_average_forward, x=emit.input, mask=emit.mask, y=emit.output, new_mask=emit.new_mask,
+            **_window(emit, geometry),
+        )  # fmt: skip
+        return
     constants = emit.constant("geometry", geometry.constants(), "int64")
     emit.call(average_pool_forward, x=emit.input, y=emit.output, geometry=constants, rows=emit.rows)
 
@@ -118,6 +144,19 @@ def average_forward(emit: Emitter, geometry: Geometry) -> None:
 def average_backward(emit: Emitter, geometry: Geometry) -> None:
     """Emit dx = dy spread evenly over each window."""
     dx = emit.input_gradient()
-    if dx is not None:
+    if dx is not None and emit.mask is not None:
+        emit.call(
+            masked_windows_average_backward, dy=emit.output_gradient, mask=emit.mask, dx=dx, **_window(emit, geometry)
+        )
+    elif dx is not None:
         constants = emit.constant("geometry", geometry.constants(), "int64")
         emit.call(average_pool_backward, dy=emit.output_gradient, dx=dx, geometry=constants, rows=emit.rows)
+
+
+def _window(emit: Emitter, geometry: Geometry) -> dict[str, Any]:
+    """Return the sizes that kernels of masked sequences take."""
+    x = geometry.x
+    return {
+        "rows": emit.rows, "time": x.extent, "out": x.out, "size": x.size, "stride": x.stride, "before": x.before,
+        "channels": geometry.channels,
+    }  # fmt: skip

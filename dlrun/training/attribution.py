@@ -81,6 +81,11 @@ class Vectors(Layer):
     reads_output: ClassVar[bool] = False
     mask_rule: ClassVar[MaskRule] = "make"
 
+    @property
+    def starts_mask(self) -> bool:  # type: ignore[override]
+        """Whether id 0 is padding."""
+        return self.mask_zero
+
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the vectors' shape."""
         return inputs[1]

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from dlrun.layers import (
+    AveragePool1D,
     Concatenate,
     Conv1D,
     Dense,
     Dropout,
     Embedding,
+    Flatten,
     GlobalAveragePool1D,
     GlobalMaxPool1D,
+    MaxPool1D,
     SpatialDropout,
 )
 from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
@@ -148,3 +151,62 @@ def test_the_average_is_pytorchs_of_packed_sequences():
     (bags * torch.tensor(network.coefficients)).sum().div(4).backward()
     np.testing.assert_allclose(result.outputs, bags.detach(), rtol=1e-12)
     np.testing.assert_allclose(result.gradients["words/embeddings"], table.grad, rtol=1e-10, atol=1e-14)
+
+
+WINDOWS = [
+    {"pool_size": 2},
+    {"pool_size": 3, "strides": 1},
+    {"pool_size": 3, "padding": "same"},
+    {"pool_size": 2, "strides": 3, "padding": "same"},
+    {"pool_size": 7},
+]
+WINDOW_POOLS = {"average": (AveragePool1D, np.mean), "max": (MaxPool1D, np.max)}
+
+
+@pytest.mark.parametrize("fields", WINDOWS, ids=str)
+@pytest.mark.parametrize("pool", WINDOW_POOLS)
+def test_pools_of_windows_leave_padding_out(pool, fields):
+    kind, reduce = WINDOW_POOLS[pool]
+    x = ids() * (np.random.default_rng(5).random((len(LENGTHS), 7)) < 0.8)
+    layer = kind(**fields)
+    network = Network([WORDS, layer, Dropout(rate=0.5)], x, training=False, gradients=False)
+    vectors, outputs = run([WORDS], x), network.run().outputs
+    window = layer.geometry((7, 5)).x
+    mask = network.executor.array(f"{layer.type}_1/mask").reshape(len(x), window.out)
+    for n in range(len(x)):
+        for o in range(window.out):
+            first = o * window.stride - window.before
+            real = [vectors[n, t] for t in range(max(first, 0), min(first + window.size, 7)) if x[n, t] > 0]
+            expected = reduce(real, axis=0) if real else np.zeros(5)
+            np.testing.assert_allclose(outputs[n, o], expected, rtol=1e-13)
+            assert mask[n, o] == (len(real) > 0)
+
+
+@pytest.mark.parametrize("fields", WINDOWS, ids=str)
+@pytest.mark.parametrize("pool", WINDOW_POOLS)
+def test_gradients_of_pools_of_windows(pool, fields):
+    layers = [WORDS, Dense(units=5, activation="tanh"), WINDOW_POOLS[pool][0](**fields), Flatten(), Dense(units=2)]
+    check_gradients(Network(layers, ids()), most=100)
+
+
+def deep_network():
+    layers = [WORDS, Conv1D(filters=4, kernel_size=2, activation="relu", padding="same"), MaxPool1D(pool_size=2)]
+    return [*layers, Conv1D(filters=3, kernel_size=2, padding="causal"), GlobalAveragePool1D(), Dense(units=2)]
+
+
+def test_a_deep_network_gives_a_text_the_same_whatever_follows_it():
+    """With room for the half window that reaches beyond the text's end."""
+    padded = np.pad(ids(), ((0, 0), (0, 1)))
+    longer = np.pad(padded, ((0, 0), (0, 6)))
+    np.testing.assert_allclose(run(deep_network(), longer), run(deep_network(), padded), rtol=1e-13)
+    check_gradients(Network(deep_network(), padded))
+    same_bits_on_threads(deep_network(), padded)
+    batch_equals_samples(deep_network(), padded)
+
+
+def test_without_a_mask_convolution_and_pool_are_one_still():
+    layers = [WORDS.model_copy(update={"mask_zero": False}), *deep_network()[1:]]
+    for masked, network in ((False, Network(layers, ids())), (True, Network(deep_network(), ids()))):
+        names = [call.kernel.name for call in network.plan.calls]
+        assert ("masked_windows_max_forward" in names) == masked
+        assert any(name.startswith("conv_pool") for name in names) != masked

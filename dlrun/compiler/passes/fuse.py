@@ -9,6 +9,7 @@ from dlrun.compiler.graph import Graph, Node
 from dlrun.compiler.heads import Losses
 from dlrun.layers.activation import FunctionLayer
 from dlrun.layers.conv_pool import ConvPool, can_pool
+from dlrun.layers.pool import Pool1D
 from dlrun.losses.base import Loss
 
 
@@ -77,6 +78,8 @@ def fuse_pool(graph: Graph) -> None:
         source = _only_source(graph, relu) if relu and relu.forward_elsewhere else relu
         if relu is None or source is None or pool.name in graph.outputs.values():
             continue
+        if isinstance(pool.layer, Pool1D) and graph.may_be_masked(source.inputs[0]):
+            continue  # its windows leave padding out, which differs from sample to sample
         if can_pool(source.layer, pool.layer, source.input_shapes[0]):
             _replace(graph, source, relu, pool)
 
