@@ -19,11 +19,13 @@ from dlrun.executor.executor import Array, Executor
 from dlrun.plan import Buffer, Plan, effects
 from dlrun.training.beam import Beams, Search
 from dlrun.training.checkpointing import Restored, put_weights
-from dlrun.training.session import EVALUATION_BATCH, MOST_OF_A_BATCH, Session
+from dlrun.training.session import EVALUATION_BATCH, Session
 from dlrun.training.steps import run_all, step_table
 
 STEP = 8
 """Sequences are decoded by plans of 8, 16 ... tokens: short ones needn't pay for the longest."""
+MOST_OF_A_BATCH = 1 << 22
+"""Numbers that the network may give for a batch: more would only take longer to be given memory."""
 
 
 class SequenceModel:
