@@ -71,7 +71,8 @@ LOSS_TERMS = ("kl",)
 def direction_of(monitor: str, metrics: Sequence[Metric] = ()) -> Direction:
     """Whether larger or smaller values of a monitored column, such as validation/f1/cat, are better.
 
-    Of several targets the target's name may come before the metric's: validation/digit/accuracy. `metrics` are the run's own, which may have names of their own; without them the types' names are known.
+    Of several targets the target's name may come before the metric's: validation/digit/accuracy. `metrics` are the
+    run's own, which may have names of their own; without them the types' names are known.
 
     Raises: UsageError when it is the name of no loss and no metric that has a number.
     """
