@@ -14,7 +14,7 @@ from dlrun.registry import ChosenBy, Component, Registry, Spec
 LEFT_ALONE = ("name", "inputs", "monitor", "freeze", "layers")
 """Fields that refer to other parts of a config."""
 NUMBERS = (0, 1, 2, 3, 7, 0.5, 1e-7, 0.1, 123456.789, -2)
-TEXTS = ("a", "no", "1e3", "two words", "x: y", "", "ä", 'quo"ted', ",", "null")
+TEXTS = ("a", "no", "1e3", "2024-12-31", "two words", "x: y", "", "ä", 'quo"ted', ",", "null")
 
 
 def random_component(registry: Registry[Any], rng: random.Random) -> Component:

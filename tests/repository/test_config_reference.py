@@ -4,12 +4,12 @@ import pytest
 
 from dlrun.config.run_config import InitializeFrom, ModelConfig, RunConfig
 from dlrun.config.training_config import BestCheckpoint, CheckpointsConfig, EarlyStopping, TrainingConfig
-from dlrun.data.config import DataConfig, InputConfig, SplitConfig, TargetConfig
+from dlrun.data.config import DataConfig, DatesConfig, InputConfig, SplitConfig, TargetConfig, WindowConfig
 from tests.repository.documents import ROOT
 
 SECTIONS = [
-    RunConfig, ModelConfig, InitializeFrom, DataConfig, InputConfig, TargetConfig, SplitConfig, TrainingConfig,
-    EarlyStopping, CheckpointsConfig, BestCheckpoint,
+    RunConfig, ModelConfig, InitializeFrom, DataConfig, InputConfig, TargetConfig, SplitConfig, DatesConfig,
+    WindowConfig, TrainingConfig, EarlyStopping, CheckpointsConfig, BestCheckpoint,
 ]  # fmt: skip
 
 
