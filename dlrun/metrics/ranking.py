@@ -30,7 +30,8 @@ class RankingMetric(Metric):
         """A tracker without rows. Raises: ShapeError unless the target is what users chose."""
         if target.group == 1:
             raise ShapeError(
-                f"{self.type} ranks all items for each user, but the target {target.name!r} isn't what users chose",
+                f"{self.type} measures how all items rank for each user, but the target {target.name!r} asks for "
+                "something else",
                 help="data.negatives says which inputs are users and items: negatives: {user: user, item: item}",
             )
         return RankTracker(self)
