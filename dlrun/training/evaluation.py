@@ -131,7 +131,9 @@ def _other_data(restored: Restored, file: Path) -> tuple[Dataset, Split]:
     if not file.exists():
         raise UsageError(f"there is no file {file}")
     inputs = {name: _of_the_same_columns(restored, name) for name in restored.signature.inputs}
-    changes = {"source": source.model_copy(update={"path": str(file)}), "split": {}, "limit": None, "inputs": inputs}
+    sort_by = config.data.split.sort_by if config.data.window else None
+    split = {"type": "chronological", "sort_by": sort_by} if sort_by else {}
+    changes = {"source": source.model_copy(update={"path": str(file)}), "split": split, "limit": None, "inputs": inputs}
     data = DataConfig.model_validate({**dict(config.data), **changes, "augment": ()})
     try:
         dataset = load(data, config.seed, restored.fitted)
