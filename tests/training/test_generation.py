@@ -45,6 +45,11 @@ NETWORKS = {
         "{type: embedding, output_dim: 5, mask_zero: true}", "{type: gru, units: 17, return_sequences: true}",
         "{type: gru, units: 6, return_sequences: true, use_bias: false, dropout: 0.2}",
     ],
+    "a block twice": [
+        "{type: embedding, output_dim: 12}", f"{{{BLOCK}, name: block, rotary: true}}", "{type: shared, layer: block}",
+        "{type: lstm, name: cell, units: 12, return_sequences: true}", "{type: shared, layer: cell}",
+        "{type: time_distributed, layer: {type: dense, units: 7, activation: relu}}",
+    ],
     "lstm beside its input": [
         "{type: embedding, name: vectors, output_dim: 9}",
         "{type: lstm, name: first, units: 20, return_sequences: true}",
