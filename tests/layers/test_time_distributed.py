@@ -28,6 +28,7 @@ from dlrun.layers import (
     TransformerEncoder,
 )
 from dlrun.losses import LOSSES
+from dlrun.plan import effects
 from tests.support.network import Network, ProbeLoss, batch_equals_samples, check_gradients, same_bits_on_threads
 
 TIME = 3
@@ -233,3 +234,18 @@ def test_outputs_and_gradients_are_pytorchs():
     np.testing.assert_allclose(result.input_gradients["x"], leaf.grad.numpy(), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(result.gradients["t/c/kernel"], weights.grad.numpy(), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(result.gradients["t/c/bias"], bias.grad.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_threads_meet_where_samples_are_counted_otherwise():
+    """Threads share out steps inside and rows outside: their parts of a buffer are not the same."""
+    plan = Network(film_network(), values(5, 3, 6, 6, 1), threads=3).plan
+    last: dict[object, tuple[int, object]] = {}
+    changes = 0
+    for index, call in enumerate(plan.calls):
+        for effect in effects(call):
+            before, rows = last.get(effect.buffer, (index, call.arguments.get("rows")))
+            if call.arguments.get("rows") is not rows and effect.buffer.row_size is not None:
+                assert any(between.barrier for between in plan.calls[before + 1 : index + 1])
+                changes += 1
+            last[effect.buffer] = index, call.arguments.get("rows")
+    assert changes > 1
