@@ -181,6 +181,29 @@ def test_predictions_without_targets_have_the_same_bits(case):
     assert np.array_equal(run_predictions(loss, outputs, "float32"), together)
 
 
+@pytest.mark.parametrize("name", [case for case in CASES if hasattr(CASES[case][0], "over_outputs")])
+def test_a_sum_over_the_outputs_is_so_many_means(name):
+    loss, formula, _, outputs, targets, classes = CASES[name]
+    summed = run_loss(loss.model_copy(update={"over_outputs": "sum"}), outputs, targets, WEIGHTS, classes)
+    mean = run_loss(loss, outputs, targets, WEIGHTS, classes)
+    size = outputs.shape[1]
+    for n in range(ROWS):
+        assert summed.losses[n] == pytest.approx(size * float(WEIGHTS[n]) * formula(outputs[n], targets[n]), rel=1e-12)
+    np.testing.assert_allclose(summed.gradient, size * mean.gradient, rtol=1e-12)
+    np.testing.assert_array_equal(summed.predictions, mean.predictions)
+
+
+@cases
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weighted"])
+def test_a_loss_times_its_weight(case, weights):
+    loss, _, _, outputs, targets, classes = case
+    plain = run_loss(loss, outputs, targets, weights, classes)
+    half = run_loss(loss.model_copy(update={"weight": 0.3}), outputs, targets, weights, classes)
+    np.testing.assert_allclose(half.losses, 0.3 * plain.losses, rtol=1e-12)
+    np.testing.assert_allclose(half.gradient, 0.3 * plain.gradient, rtol=1e-12)
+    np.testing.assert_array_equal(half.predictions, plain.predictions)
+
+
 def test_large_logits_stay_finite():
     outputs = np.array([[1000.0, -1000.0], [-1000.0, 1000.0]])
     result = run_loss(BINARY(), outputs, np.array([[1.0, 0.0], [1.0, 0.0]]), precision="float32")
