@@ -19,6 +19,7 @@ from dlrun.data.sources import SOURCES
 from dlrun.data.sources.base import Source
 from dlrun.data.transforms import TRANSFORMS
 from dlrun.data.transforms.base import Transform
+from dlrun.data.transforms.window import Window, WindowConfig
 from dlrun.errors import DataError
 from dlrun.registry import ChosenBy, Spec
 
@@ -189,18 +190,6 @@ class SplitConfig(Spec):
         return self.type == "chronological" or self.forward
 
 
-class WindowConfig(Spec):
-    """Makes the rows of a table a series: a sample is a window of `length` rows, and what follows it is the target."""
-
-    length: int = Field(gt=0)
-    """The rows that the network sees at a time: an input of k columns has the shape (length, k)."""
-    horizon: int | None = Field(default=None, gt=0)
-    """The rows after a window that are to be predicted: a target column has the shape (horizon,), several columns
-    (horizon, columns). 1 when left out; none where the target is the window itself (`target: {input: ...}`)."""
-    stride: int = Field(default=1, gt=0)
-    """How many rows after a window the next one begins."""
-
-
 def _one_or_several(value: Any, handler: Any) -> Any:
     """A target, or several by name: a mapping of mappings. Keeps the errors' places free of the union's tags."""
     if value is None or isinstance(value, TargetConfig):
@@ -217,6 +206,11 @@ def _one_or_several(value: Any, handler: Any) -> Any:
 @cache
 def _several() -> TypeAdapter[dict[str, TargetConfig]]:
     return TypeAdapter(dict[str, TargetConfig])
+
+
+def _without_window(given: InputConfig) -> InputConfig:
+    steps = None if given.transforms is None else tuple(s for s in given.transforms if not isinstance(s, Window))
+    return given.model_copy(update={"transforms": steps})
 
 
 class DataConfig(Spec):
@@ -248,6 +242,23 @@ class DataConfig(Spec):
     cache: Literal["auto", "memory", "disk"] = "auto"
     """Where prepared data are kept: "auto" in the cache folder where that can be written, "memory" never on disk,
     "disk" always in the cache folder, for data larger than memory."""
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        """The window among an input's transforms is that of the data."""
+        found = [
+            (name, step)
+            for name, given in (self.inputs or {}).items()
+            for step in given.transforms or ()
+            if isinstance(step, Window)
+        ]
+        if not found:
+            return self
+        windows = [WindowConfig(length=step.length, horizon=step.horizon, stride=step.stride) for _, step in found]
+        if any(window != windows[0] for window in [*windows, *([self.window] if self.window else [])]):
+            raise ValueError(f"all inputs have the same window, that of {found[0][0]!r} is another")
+        inputs = {name: _without_window(given) for name, given in (self.inputs or {}).items()}
+        return self.model_copy(update={"inputs": inputs, "window": windows[0]})
 
     @property
     def targets(self) -> Mapping[str, TargetConfig]:

@@ -72,6 +72,18 @@ def test_stride_and_limit(own_place: Path, cache: str) -> None:
         assert dataset.splits["validation"].targets["target"].tolist() == [[36, 37], [39, 40], [42, 43], [45, 46]]
 
 
+def test_the_window_may_stand_among_the_transforms(own_place: Path) -> None:
+    window = {"type": "window", "length": 5, "horizon": 3}
+    config = series(own_place, window=None, inputs={"past": {"columns": ["a", "b"], "transforms": [window]}})
+    assert config == series(own_place, inputs={"past": {"columns": ["a", "b"], "transforms": []}})
+    assert load(config, 0).splits["train"].inputs["past"].shape == (29, 5, 2)
+    inputs = {"x": {"transforms": [window]}, "y": {"transforms": [{**window, "length": 6}]}}
+    with pytest.raises(ValidationError, match="all inputs have the same window, that of 'x' is another"):
+        series(own_place, window=None, inputs=inputs)
+    with pytest.raises(ConfigError, match="a target takes the rows after the inputs' window"):
+        load(series(own_place, target={"column": "a", "transforms": [window]}), 0)
+
+
 def test_several_columns_are_predicted_together(own_place: Path) -> None:
     dataset = load(series(own_place, target={"columns": ["b", "a"]}), 0)
     assert dataset.signature.target.shape == (3, 2)

@@ -4,7 +4,8 @@ import pytest
 
 from dlrun.config.run_config import InitializeFrom, ModelConfig, RunConfig
 from dlrun.config.training_config import BestCheckpoint, CheckpointsConfig, EarlyStopping, TrainingConfig
-from dlrun.data.config import DataConfig, DatesConfig, InputConfig, SplitConfig, TargetConfig, WindowConfig
+from dlrun.data.config import DataConfig, DatesConfig, InputConfig, SplitConfig, TargetConfig
+from dlrun.data.transforms.window import WindowConfig
 from tests.repository.documents import ROOT
 
 SECTIONS = [

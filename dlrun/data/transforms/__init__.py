@@ -15,6 +15,7 @@ from dlrun.data.transforms.resize import Resize
 from dlrun.data.transforms.standardize import Standardize
 from dlrun.data.transforms.to_grey import ToGrey
 from dlrun.data.transforms.tokenize import Tokenize
+from dlrun.data.transforms.window import Window
 from dlrun.registry import Registry
 
 TRANSFORMS: Registry[Transform] = Registry(
@@ -34,6 +35,7 @@ TRANSFORMS: Registry[Transform] = Registry(
         Standardize,
         ToGrey,
         Tokenize,
+        Window,
     ),
     synonyms={"standardise": "standardize", "to_gray": "to_grey", "normalize": "standardize"},
 )
