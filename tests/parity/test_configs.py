@@ -15,16 +15,18 @@ from tests.parity.torch_twin import NOISE
 BATCH = 4
 SHAPES = {
     "mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "digits": (8, 8, 1), "iris": (4,),
-    "synthetic": (1,), "csv": (13,),
+    "synthetic": (1,), "csv": (13,), "etth1": (336, 1),
 }  # fmt: skip
 """By source; those of `csv` are a table's inputs side by side."""
 
+TWINLESS = ("embedding", "gru", "lstm")
+
 
 def is_elsewhere(path):
-    """Whether a network reads tokens, has several targets, or a layer that adds to the loss."""
+    """Whether a network reads tokens, remembers, has several targets, or a layer that adds to the loss."""
     config = load_config(path).config
     layers = config.model.layers
-    return isinstance(config.loss, dict) or any(layer.type == "embedding" or layer.adds_loss for layer in layers)
+    return isinstance(config.loss, dict) or any(layer.type in TWINLESS or layer.adds_loss for layer in layers)
 
 
 CONFIGS = [path for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")) if not is_elsewhere(path)]
@@ -42,7 +44,8 @@ def run_of(path, precision):
         assert layers.pop(0).type == "concatenate"
     classes = config.model.layers[-1].units if config.loss.type == "cross_entropy" else 0
     pictures, labels = images(6 * BATCH + 3, *SHAPES[source], classes=classes or 1)
-    targets = labels if classes else pictures if source == "mnist" else pictures[:, :1] * 2 + 3
+    numbers = pictures.reshape(len(pictures), -1)[:, : config.data.window.horizon if config.data.window else 1]
+    targets = labels if classes else pictures if source == "mnist" else numbers * 2 + 3
     return Run(layers, config.loss, config.optimizer, pictures, targets, classes, precision, BATCH)
 
 
