@@ -24,6 +24,8 @@ def read_config(path: Path | str, overrides: Sequence[str] = ()) -> LoadedConfig
 
 def network_of(config: RunConfig) -> Network:
     """Return a config's network and optimizer. Raises Unsupported where it has more than these words say."""
+    if isinstance(config.loss, dict):
+        raise Unsupported(f"only networks of one target are compared, not of {', '.join(config.loss)}")
     if config.loss.model_dump(exclude_defaults=True, exclude={"type"}) or config.loss.type != "cross_entropy":
         raise Unsupported(f"only plain cross_entropy is compared, not {config.loss}")
     features = probe(config.data, config.seed).inputs

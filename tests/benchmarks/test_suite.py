@@ -71,6 +71,7 @@ def test_the_resnet_is_deep():
         ("mnist_cnn", "optimizer.amsgrad=true", "only plain sgd and adam"),
         ("mnist_cnn", "optimizer=lion", "only plain sgd and adam"),
         ("mnist_cnn", "loss.label_smoothing=0.1", "only plain cross_entropy"),
+        ("mnist_cnn", "loss={digit: cross_entropy, even: mse}", "only networks of one target"),
         ("lstm", "model.layers[0].mask_zero=true", "settings that are not compared"),
         ("lstm", "model.layers[1].dropout=0.1", "settings that are not compared"),
     ],

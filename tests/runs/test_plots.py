@@ -144,3 +144,15 @@ def test_without_matplotlib_there_is_one_note(monkeypatch, tmp_path):
     assert len(notes) == 1
     assert "pip install 'dlrun[plots]'" in notes[0]
     assert os.listdir(tmp_path) == []
+
+
+def test_each_of_several_targets_has_its_own_panels():
+    names = ["loss", "kind/loss", "size/loss", "kind/f1/a", "kind/f1/b", "size/mae", "kl"]
+    columns = [*FIRST_COLUMNS, *(f"{split}/{name}" for split in ("train", "validation") for name in names)]
+    found = plots._panels(columns)
+    assert list(found) == ["loss", "kind/loss", "size/loss", "kind/f1", "size/mae", "kl", "learning rate"]
+    assert found["kind/f1"] == {
+        "train a": "train/kind/f1/a", "train b": "train/kind/f1/b",
+        "validation a": "validation/kind/f1/a", "validation b": "validation/kind/f1/b",
+    }  # fmt: skip
+    assert found["kind/loss"] == {"train": "train/kind/loss", "validation": "validation/kind/loss"}
