@@ -102,6 +102,20 @@ def check_stream(config: DataConfig, following: int) -> None:
         raise ConfigError([Problem(place, message, help="target: {input: text, shift: 1} is a language model's")])
 
 
+def stream_order(rows: int, batch: int) -> Array:
+    """The order in which rows make `batch` streams at once: each goes on, step by step, at its place in the batch.
+
+    The rows, one after the other, are divided into streams of equal length, but that the first ones may have a row more:
+    theirs is the last step. (rows,) int64.
+    """
+    steps = -(-rows // batch)
+    longer = rows - (steps - 1) * batch
+    number = np.arange(batch)
+    starts = number * (steps - 1) + np.minimum(number, longer)
+    order: Array = (np.arange(steps)[:, None] + starts).reshape(-1)[:rows]
+    return order
+
+
 def following(ids: Array, shift: int) -> Array:
     """The target of padded rows: ids[:, shift:], IGNORED where that is padding or lies beyond the row."""
     result = np.full(ids.shape, IGNORED, np.int32)

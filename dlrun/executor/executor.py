@@ -147,7 +147,7 @@ class Executor:
         table, scalars = self._stepping = np.zeros((1, LIVE_WORDS - 1), np.int64), np.zeros((1, 1))
         function, result = ENTRY(self.addresses[run_steps]), np.zeros(2, np.int64)
         self._control[:] = 0
-        self.arenas["state"][:] = 0
+        self.forget()
 
         def run(program: Array) -> Callable[[Array], None]:
             block = self._loop_block(run_steps, program, table, scalars)
@@ -161,6 +161,10 @@ class Executor:
 
         run(self._prologue)(np.zeros(0, np.int64))
         return run(self._program)
+
+    def forget(self) -> None:
+        """Clear what layers keep between steps: the next one is a first."""
+        self.arenas["state"][:] = 0
 
     def stop(self) -> None:
         """Ask the running steps to end at the current step's end."""

@@ -10,7 +10,7 @@ Names: x (rows, time, features), w (features, gates), u (units, gates), hidden s
 time in training, one block of steps in inference. Within `width`, the columns from INPUTS_AT on are those that inputs
 feed, the first RECURRENT ones those that the hidden state feeds: they differ in a GRU only. `geometry` holds the sizes
 (`dlrun.layers.recurrent`). With a LOOKUP, x are ids (rows, time) and w is what they stand for, projected
-(`recurrent_lookup`). A step is counted in the order of processing, a position in the order of the input.
+(`recurrent_lookup`). STATEFUL ones find the state to begin with before the first step's. A step is counted in the order of processing, a position in the order of the input.
 
 What a step of a strip of samples works on (z: the gates before activation, h, c and their gradients) lies close
 together in scratch memory: rows that are a sample apart fall into the same few sets of the L1 cache.
@@ -48,8 +48,8 @@ from dlrun.kernels.products import NO_LIMIT, rows_ahead
 (
     TIME, FEATURES, UNITS, WIDTH, INPUTS_AT, INPUTS, RECURRENT, TURN, BACKWARDS, KEPT, HAS_MASK, ZERO_MASKED,
     SEQUENCES, HIDDEN_AT, HIDDEN_ROW, HIDDEN_STEP, STATE_ROW, STATE_STEP, GRADIENT_AT, GRADIENT_ROW, GRADIENT_STEP,
-    BIASES, LOOKUP, GEOMETRY,
-) = range(24)  # fmt: skip
+    BIASES, LOOKUP, STATEFUL, GEOMETRY,
+) = range(25)  # fmt: skip
 """Places in `geometry`, and how many there are."""
 sigmoid = Primitive("dlrun.kernels.recurrent_functions:sigmoid")
 """1 / (1 + exp(-x)), to 2e-7."""
@@ -172,6 +172,12 @@ def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, ro
         count = min(STRIP, last - strip)
         clear(all_h, count * units)
         clear(all_c, count * units)
+        if g[STATEFUL] != 0:
+            for r in range(count):
+                row = strip + r
+                copy_entries(shift(hidden, row * g[HIDDEN_ROW] - g[HIDDEN_STEP]), shift(all_h, r * units), units)
+                if g[STATE_STEP] != 0:
+                    copy_entries(shift(states, row * g[STATE_ROW] - g[STATE_STEP]), shift(all_c, r * units), units)
         for s in range(time):
             start = s // STEPS * STEPS
             steps = min(STEPS, time - start)
@@ -186,7 +192,7 @@ def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, ro
                     look_up_inputs(id, w, shift(all_z, r * width), width)
                 else:
                     copy_entries(shift(here, r * kept * width), shift(all_z, r * width), width)
-            if s > 0:
+            if s > 0 or g[STATEFUL] != 0:
                 add_product(all_h, units, units, u, all_z, width, count, g[RECURRENT])
             for r in range(count):
                 row, z, h, c = strip + r, shift(all_z, r * width), shift(all_h, r * units), shift(all_c, r * units)
@@ -226,8 +232,9 @@ def run_backward(cell, u, mask, zeros, gates, states, hidden, dy, scratch, g, ro
                     clear(gate, width)
                 else:
                     c = shift(states, row * g[STATE_ROW] + s * g[STATE_STEP])
-                    c_before = zeros if s == 0 else shift(c, -g[STATE_STEP])
-                    h_before = zeros if s == 0 else shift(hidden, row * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP])
+                    is_start = s == 0 and g[STATEFUL] == 0
+                    c_before = zeros if is_start else shift(c, -g[STATE_STEP])
+                    h_before = zeros if is_start else shift(hidden, row * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP])
                     cell(gate, c_before, c, h_before, dh, dc, units)
             if s > 0:
                 add_product(here, time * width, g[RECURRENT], u, all_dh, units, count, units)

@@ -38,6 +38,7 @@ from dlrun.kernels.recurrent import (
     INPUTS,
     INPUTS_AT,
     LOOKUP,
+    STATEFUL,
     TIME,
     TURN,
     UNITS,
@@ -109,7 +110,7 @@ def pack_inputs(x, hidden, packed, x_count, h_count, first_row, samples, first_s
             position = time - 1 - s if g[BACKWARDS] != 0 else s
             out = shift(packed, ((r - first_row) * steps + s - first_step) * ROWS)
             copy_entries(shift(x, (r * time + position) * features), out, x_count)
-            if s > 0:
+            if s > 0 or g[STATEFUL] != 0:
                 before = shift(hidden, r * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP])
                 copy_entries(before, shift(out, x_count), h_count)
             else:

@@ -40,6 +40,21 @@ def take_steps(hidden: In, mask: In, y: Out, geometry: InLong, rows: Live, threa
 
 
 @kernel
+def copy_state(
+    source: In, target: Out, source_row: Size, source_at: Size, target_row: Size, target_at: Size, units: Size, rows: Live,
+    thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """target[row, target_at + j] = source[row, source_at + j], j < units: a stateful layer's state, in or out.
+
+    Shapes: source (rows, source_row), target (rows, target_row). Partition: samples.
+    """
+    for row in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
+        here, there = shift(source, row * source_row + source_at), shift(target, row * target_row + target_at)
+        for j in range(units):
+            there[j] = here[j]
+
+
+@kernel
 def reverse_mask(mask: In, reversed: Out, rows: Live, time: Size, thread: Thread, threads: Threads) -> None:
     """reversed[row, s] = mask[row, time - 1 - s]. Shapes: (rows, time). Partition: samples."""
     for row in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):

@@ -22,7 +22,16 @@ from dlrun.kernels.lang import (
     real,
     shift,
 )
-from dlrun.kernels.recurrent import GRADIENT_AT, HIDDEN_AT, run_backward, run_forward, sigmoid, tanh
+from dlrun.kernels.recurrent import (
+    GRADIENT_AT,
+    HIDDEN_AT,
+    STATE_STEP,
+    STATEFUL,
+    run_backward,
+    run_forward,
+    sigmoid,
+    tanh,
+)
 from dlrun.kernels.recurrent_position import run_position
 from dlrun.layers.recurrent import Recurrent
 from dlrun.layers.recurrent_way import Cell
@@ -115,8 +124,8 @@ def lstm_forward(
     Saves for backward: gates, states, hidden. Partition: samples.
     """
     run_forward(
-        lstm_cell, x, w, u, bias, mask, gates, states, shift(hidden, geometry[HIDDEN_AT]), scratch, geometry, rows,
-        thread, threads,
+        lstm_cell, x, w, u, bias, mask, gates, shift(states, geometry[STATEFUL] * geometry[STATE_STEP]),
+        shift(hidden, geometry[HIDDEN_AT]), scratch, geometry, rows, thread, threads,
     )  # fmt: skip
 
 
@@ -130,8 +139,8 @@ def lstm_backward(
     Shapes as in lstm_forward; u packed transposed, dy like the output. Partition: samples.
     """
     run_backward(
-        lstm_cell_backward, u, mask, zeros, gates, states, shift(hidden, geometry[HIDDEN_AT]),
-        shift(dy, geometry[GRADIENT_AT]), scratch, geometry, rows, thread, threads,
+        lstm_cell_backward, u, mask, zeros, gates, shift(states, geometry[STATEFUL] * geometry[STATE_STEP]),
+        shift(hidden, geometry[HIDDEN_AT]), shift(dy, geometry[GRADIENT_AT]), scratch, geometry, rows, thread, threads,
     )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ class Recurrent(Layer):
     """Whether a second cell takes the sequence from its end."""
     merge_mode: MergeMode = "concat"
     """What becomes of the states of the two directions: side by side, or their sum, product (`mul`) or mean (`ave`)."""
+    stateful: bool = False
+    """Whether each row of a batch goes on with the state in which that row of the batch before ended: for streams."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """The share of input features that are dropped in training: for each sample the same ones in all steps."""
     kernel_initializer: Annotated[Initializer, ChosenBy(INITIALIZERS)] = GlorotUniform()
@@ -90,6 +92,9 @@ class Recurrent(Layer):
             raise ShapeError(
                 "a bidirectional layer takes the sequence both ways already", "go_backwards", "leave one of the two out"
             )
+        if self.stateful and (self.bidirectional or self.go_backwards):
+            message = "a stateful layer goes on where the batch before ended, and so can't begin at a sequence's end"
+            raise ShapeError(message, "stateful", "leave bidirectional and go_backwards out")
         units = self.units * len(self.directions)
         return (inputs[0][0], units) if self.return_sequences else (units,)
 
@@ -138,7 +143,7 @@ class Recurrent(Layer):
     def next_position(self, *inputs: Shape) -> Layer | None:
         """Return the layer's next step; none where the sequence is taken from its end."""
         takes_time = self.return_sequences and not (self.bidirectional or self.go_backwards)
-        return NextStep(layer=self) if takes_time else None
+        return NextStep(layer=self.model_copy(update={"stateful": False})) if takes_time else None
 
     def forward(self, emit: Emitter) -> None:
         """Emit the packing of the weights, then each direction's way through time."""

@@ -19,7 +19,7 @@ from dlrun.kernels.recurrent import (
 )
 from dlrun.kernels.recurrent_gradients import SCRATCH, recurrent_backward_input, recurrent_backward_weights
 from dlrun.kernels.recurrent_lookup import IDS, lookup_backward_table, lookup_backward_weights, lookup_project
-from dlrun.kernels.recurrent_outputs import take_steps
+from dlrun.kernels.recurrent_outputs import copy_state, take_steps
 from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.plan import Buffer, ScratchSize, Update
 
@@ -72,10 +72,12 @@ class Way:
         self.kept = self.time if emit.gradients else min(STEPS, self.time)
         self.gates = emit.saved(f"{self.prefix}gates", self.kept * self.width)
         self.zero_masked = emit.mask is not None and layer.bidirectional and layer.return_sequences
-        is_apart = self.zero_masked or (emit.gradients and not layer.return_sequences)
-        self.hidden = emit.saved(f"{self.prefix}hidden", self.time * self.units) if is_apart else emit.output
-        keeps_states = self.cell.has_state and emit.gradients
-        self.state = (self.time * self.units, self.units) if keeps_states else (0, 0)
+        is_apart = self.zero_masked or layer.stateful or (emit.gradients and not layer.return_sequences)
+        self.all_states = (self.time + layer.stateful) * self.units
+        """The entries of a sample's states: of all steps, and before them that with which a stateful layer begins."""
+        self.hidden = emit.saved(f"{self.prefix}hidden", self.all_states) if is_apart else emit.output
+        keeps_states = self.cell.has_state and (emit.gradients or layer.stateful)
+        self.state = (self.all_states, self.units) if keeps_states else (0, 0)
         self.strip = ScratchSize(STRIP * (self.width + 2 * self.units) + MOST_COLUMNS)
         """Room for what a step of a strip of samples works on: gates, hidden states and states."""
 
@@ -98,12 +100,13 @@ class Way:
     def geometry(self) -> Buffer:
         """The sizes, in the order in which `dlrun.kernels.recurrent` names them."""
         units = self.units
-        hidden = self.output_walk if self.hidden is self.emit.output else (0, self.time * units, units)
+        own = (units * self.layer.stateful, self.all_states, units)
+        hidden = self.output_walk if self.hidden is self.emit.output else own
         values = (
             self.time, self.features, units, self.width, self.cell.inputs_at * units, self.outputs, self.outputs,
             self.cell.turn * units, int(self.direction.is_backwards), self.kept, int(self.emit.mask is not None),
             int(self.zero_masked), int(self.layer.return_sequences), *hidden, *self.state, *self.output_walk,
-            self.cell.bias_rows if self.layer.use_bias else 0, self.ids,
+            self.cell.bias_rows if self.layer.use_bias else 0, self.ids, int(self.layer.stateful),
         )  # fmt: skip
         return self.emit.constant(f"{self.prefix}geometry", values, "int64")
 
@@ -169,16 +172,35 @@ class Way:
         return projected
 
     def forward(self, x: Buffer, w: Buffer, bias: Buffer) -> None:
-        """Emit the way through time."""
+        """Emit the way through time, for a stateful layer from where the last batch's ended."""
+        self._carry(begins=True)
         self.emit.call(
             self.layer.forward_kernel, x=x, w=w, u=self.packed("recurrent_kernel"), bias=bias, mask=self.mask,
             gates=self.gates, hidden=self.hidden, scratch=self.strip, geometry=self.geometry, rows=self.emit.rows,
             flops=self.step_flops(), **self.states, **self.layer.cell_arguments(),
         )  # fmt: skip
+        self._carry(begins=False)
         if self.hidden is not self.emit.output:
             self.emit.call(
                 take_steps, hidden=self.hidden, mask=self.mask, y=self.emit.output, geometry=self.geometry,
                 rows=self.emit.rows,
+            )  # fmt: skip
+
+    def _carry(self, begins: bool) -> None:
+        """Emit the copies of a stateful layer's state: of that which is kept to the start, or of the end's to keep."""
+        if not self.layer.stateful:
+            return
+        for name, states in {"hidden": self.hidden, **self.states}.items():
+            kept, all_states, last = (
+                self.emit.kept(f"carried_{name}", self.units),
+                self.all_states,
+                self.time * self.units,
+            )
+            source, target = (kept, states) if begins else (states, kept)
+            self.emit.call(
+                copy_state, source=source, target=target, source_row=self.units if begins else all_states,
+                source_at=0 if begins else last, target_row=all_states if begins else self.units, target_at=0,
+                units=self.units, rows=self.emit.rows,
             )  # fmt: skip
 
     def backward(self) -> None:

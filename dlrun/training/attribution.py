@@ -205,6 +205,7 @@ class Attributor:
             for name, array in inputs.items():
                 self._data[f"data/inputs/{name}"][:count] = array[part]
             self._data["data/targets/score"][:count] = 0 if weights is None else weights[part]
+            self._executor.forget()
             outcome = self._executor.run(step_table(0, count, count), np.zeros((1, 1)))
             assert outcome.finished
             outputs[part] = self._first("predictions", count, self.output_shape)

@@ -16,7 +16,7 @@ from dlrun.data.load import load
 from dlrun.data.random import generator
 from dlrun.executor.executor import Array, Executor
 from dlrun.training.session import Session
-from dlrun.training.steps import step_table
+from dlrun.training.steps import run_all, step_table
 
 ROWS = 4
 """Rows in the gradient check: each costs two forward passes for each entry that is looked at."""
@@ -124,7 +124,7 @@ def check_gradients(session: Session, split: Split) -> tuple[VariableCheck, ...]
     table = step_table(0, rows, rows)
 
     def loss() -> float:
-        executor.run(table, np.zeros((1, 1)))
+        run_all(executor, table)
         return float(executor.array("losses")[:rows].mean())
 
     loss()

@@ -3,6 +3,7 @@
 model/NAME       the weights that the network is used with: with `optimizer.use_ema` their moving averages
 training/NAME    the weights that are trained, where model/NAME holds their averages
 optimizer/NAME   the optimizer's state
+state/NAME       in the middle of an epoch, what stateful layers keep from one step to the next
 epoch/NAME       in the middle of an epoch, what its steps have collected so far
 """
 
@@ -25,7 +26,7 @@ from dlrun.training.session import Session
 from dlrun.training.state import TrainingState
 from dlrun.training.trainer import Trainer
 
-WEIGHTS, TRAINED, OPTIMIZER, COLLECTED = "model/", "training/", "optimizer/", "epoch/"
+WEIGHTS, TRAINED, OPTIMIZER, KEPT, COLLECTED = "model/", "training/", "optimizer/", "state/", "epoch/"
 OUT = "out/"
 """What the names of arrays begin with that the steps of an epoch fill."""
 
@@ -55,6 +56,7 @@ def training_content(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]
     for name in _optimizer_state(trainer):
         tensors[OPTIMIZER + name] = executor.array(name)
     if state.step_of_epoch:
+        tensors |= {KEPT + buffer.name: executor.array(buffer.name) for buffer in executor.plan.region("state")}
         tensors |= {COLLECTED + name: array for name, array in _collected(trainer).items()}
     return tensors, {**session.description, "state": state.to_json()}
 
@@ -133,6 +135,8 @@ def put_training(trainer: Trainer, restored: Restored, path: Path) -> None:
     if not 0 <= restored.state.step_of_epoch < trainer.steps_per_epoch:
         raise CheckpointError(f"{path} is of an epoch with other steps than this one's {trainer.steps_per_epoch}")
     if restored.state.step_of_epoch:
+        for buffer in trainer.executor.plan.region("state"):
+            _put(trainer.executor.array(buffer.name), tensors.get(KEPT + buffer.name), buffer.name, path)
         for name, place in _collected(trainer).items():
             _put(place, tensors.get(COLLECTED + name), name, path)
 

@@ -50,6 +50,8 @@ def _first_cause(session: Session, live: Array) -> str:
         session.model, goal, UpdateRule(), config.precision, session.batch_size, session.threads, config.seed
     )
     executor = Executor(plan, session.threads, session.training.data, session.training)
+    if session.is_stateful:
+        executor.arenas["state"][:] = session.training.arenas["state"]
     executor.run(live[None], np.zeros((1, 1)))
     rows = int(live[0])
     for name, buffer in plan.buffers.items():

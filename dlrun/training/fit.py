@@ -22,6 +22,7 @@ from dlrun.training.monitors import check_monitors, expects_validation
 from dlrun.training.pretrained import check_vectors
 from dlrun.training.sampling import group_of
 from dlrun.training.session import Session, choose_threads, make_model
+from dlrun.training.stateful import check_stateful
 
 
 def validate(loaded: LoadedConfig) -> None:
@@ -50,6 +51,7 @@ def check_fit(config: RunConfig, model: Model, validates: bool | None) -> None:
         lambda: _check_groups(config, model.signature),
         lambda: check_anomaly(config.anomaly, config.data, model.signature, validates),
         lambda: _check_trainable(graph),
+        lambda: check_stateful(config, graph),
         lambda: _check_metrics(config, graph, model.signature),
         lambda: check_monitors(config, validates),
     )

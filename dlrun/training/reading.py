@@ -37,6 +37,7 @@ class WholeReader:
         self._ids[:] = PADDING
         self._ids[0, place : place + len(seen)] = seen
         self._step = self._step or self.executor.step_by_step()
+        self.executor.forget()
         self._step(FIRST_ROW)
         found: Array = self.executor.data["out/predictions"].reshape(self.length, -1)
         probabilities: Array = found[place + len(seen) - 1].copy()

@@ -21,6 +21,7 @@ from dlrun.data.dataset import Dataset, Split
 from dlrun.data.negatives import Seen, redraw, seen_of
 from dlrun.data.random import generator
 from dlrun.data.signature import Signature
+from dlrun.data.streams import stream_order
 from dlrun.errors import DataError, Path
 from dlrun.executor.executor import Array, Executor
 from dlrun.executor.memory import zeros
@@ -35,6 +36,7 @@ from dlrun.training.heads import only, outputs_of, parts_of
 from dlrun.training.ids import check_ids
 from dlrun.training.ranking import Ranker
 from dlrun.training.sampling import Sampling, group_of, make_sampling
+from dlrun.training.stateful import stateful_nodes
 from dlrun.training.steps import mean_loss, mean_parts, run_all, step_table
 
 EVALUATION_BATCH = 256
@@ -117,10 +119,17 @@ class Session:
 
     def epoch_order(self, epoch: int) -> Array:
         """Return the training rows of an epoch in their order: a function of the seed and the epoch's number."""
+        if self.is_stateful:
+            return stream_order(self.sampling.rows, self.batch_size)
         order = self.sampling.order(epoch)
         if self.buckets is None:
             return order
         return self.buckets.order(order, self.batch_size, self.config.seed, epoch, self.sampling.shuffle)
+
+    @cached_property
+    def is_stateful(self) -> bool:
+        """Whether layers keep a state from one step to the next: rows are then those of streams, in their order."""
+        return bool(stateful_nodes(self.graph))
 
     @property
     def batch_size(self) -> int:
@@ -226,6 +235,8 @@ class Session:
             goal = Goal(training=False, loss=loss, weighted=loss and rows.weights is not None)
             group = group_of(self.config, self.dataset.signature)
             batch = max(1, min(EVALUATION_BATCH, rows.rows, MOST_OF_A_BATCH // self.outputs) // group) * group
+            if self.is_stateful and isinstance(self.config.training.batch_size, int):
+                batch = min(batch, self.config.training.batch_size)  # as many streams as in training
             plan = self._compile(goal, UpdateRule(), batch)
             together = rows.rows
             if self._is_sequence and loss:
@@ -300,11 +311,12 @@ class Session:
         trackers, loss = self._trackers(), 0.0
         parts = dict.fromkeys(self.parts, 0.0)
         with self.averaged():
+            order = self._evaluation_order(executor, rows.rows)
             for start in range(0, rows.rows, together):
-                index = np.arange(start, min(start + together, rows.rows), dtype=np.int64)
+                index = order[start : start + together]
                 executor.data["order"][: len(index)] = index
                 table = step_table(0, len(index), executor.plan.batch)
-                run_all(executor, table)
+                run_all(executor, table, goes_on=start > 0)
                 share = len(index) / rows.rows
                 loss += mean_loss(executor, table) * share
                 for part, mean in mean_parts(executor, len(index), self.parts).items():
@@ -312,7 +324,12 @@ class Session:
                 predictions = self.all_predictions(executor, len(index))
                 self._update(trackers, rows, index, predictions)
             ranked = {} if self.ranker is None else self.ranker.measure(rows, self.ranking_metrics)
-        return {"loss": loss, **parts, **self._results(trackers), **ranked}, predictions
+        measures = {"loss": loss, **parts, **self._results(trackers), **ranked}
+        return measures, predictions if together < rows.rows else _in_order(predictions, order)
+
+    def _evaluation_order(self, executor: Executor, rows: int) -> Array:
+        """Return the order in which an evaluation takes so many rows."""
+        return stream_order(rows, executor.plan.batch) if self.is_stateful else np.arange(rows, dtype=np.int64)
 
     def predict(self, split: Split) -> Array:
         """Return the predictions for rows without targets. Raises UsageError for a network with several outputs."""
@@ -321,8 +338,9 @@ class Session:
     def predict_all(self, split: Split) -> dict[str, Array]:
         """Return the predictions for rows without targets, by target."""
         executor = self.evaluator("", split, loss=False)
+        order = executor.data["order"][:] = self._evaluation_order(executor, split.rows)
         run_all(executor, step_table(0, split.rows, executor.plan.batch))
-        return self.all_predictions(executor, split.rows)
+        return _in_order(self.all_predictions(executor, split.rows), order)
 
     def predictions(self, executor: Executor, rows: int) -> Array:
         """Return what an executor collected, (rows, *output). Raises UsageError for a network with several outputs."""
@@ -383,6 +401,14 @@ class Session:
         for head in self.heads if predictions else ():
             data[f"out/{head.head.predictions}"] = zeros((rows, head.size), self.config.precision)
         return data
+
+
+def _in_order(predictions: Mapping[str, Array], order: Array) -> dict[str, Array]:
+    """Return predictions for the rows `order`, (rows, ...), in the order of the rows' numbers."""
+    if np.array_equal(order, np.arange(len(order))):
+        return dict(predictions)
+    places = np.argsort(order)
+    return {name: array[places] for name, array in predictions.items()}
 
 
 def _arrays(split: Split) -> dict[str, Array]:

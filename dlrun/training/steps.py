@@ -9,8 +9,10 @@ import numpy as np
 from dlrun.executor.executor import Array, Executor
 
 
-def run_all(executor: Executor, table: Array) -> None:
-    """Run an executor over the steps of a table, without an optimizer."""
+def run_all(executor: Executor, table: Array, goes_on: bool = False) -> None:
+    """Run an executor over the steps of a table, without an optimizer; `goes_on` from the state of the run before."""
+    if not goes_on:
+        executor.forget()
     executor.run(table, np.zeros((len(table), 1)))
 
 

@@ -134,6 +134,8 @@ class Trainer:
         """Run the rest of the running epoch, or as much of it as there is time for."""
         state = self.state
         self.session.draw_negatives(state.epoch)
+        if state.step_of_epoch == 0 and self.session.is_stateful:
+            self.executor.forget()
         self.executor.data["order"][:] = self.session.epoch_order(state.epoch)
         table = self._table.copy()
         table[:, 1] += state.epoch * self.steps_per_epoch

@@ -15,6 +15,10 @@ from dlrun.compiler.passes.barriers import same_samples
 from dlrun.plan import Buffer, Call, Effect, Plan, effects
 
 
+LASTING = ("weights", "optimizer", "state")
+"""What a step that is refused must leave as it was."""
+
+
 def order_calls(plan: Plan) -> None:
     """Put the plan's calls in an order with few barriers; run before `place`, which goes by lifetimes."""
     found = [list(effects(call)) for call in plan.calls]
@@ -43,7 +47,7 @@ def _dependences(calls: Sequence[Call], found: Sequence[Sequence[Effect]]) -> li
     result = []
     for index, mine in enumerate(found):
         before = {earlier for b in mine for earlier, a in users[b.buffer] if _conflict(a, b)}
-        if any(effect.access != "read" and effect.buffer.region in ("weights", "optimizer") for effect in mine):
+        if any(effect.access != "read" and effect.buffer.region in LASTING for effect in mine):
             before.update(refusing)
             changing.append(index)
         if calls[index].kernel.has_status:
