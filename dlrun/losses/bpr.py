@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dlrun.data.signature import Feature
 from dlrun.errors import ShapeError
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 class BPR(Loss):
     """Bayesian personalised ranking: log(1 + exp(-(chosen - other))), the mean over the items drawn beside a choice.
 
-    For `data.negatives`, whose rows follow each other in groups; the network gives each row one score. S. Rendle et
-    al., "BPR: Bayesian personalized ranking from implicit feedback" (UAI 2009).
+    For `data.negatives`, whose rows follow each other in groups; the network gives each row one score. Predictions are
+    the scores' sigmoids, which say who comes before whom and are no probabilities; a trailing sigmoid is fused.
+    S. Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback" (UAI 2009).
     """
 
     type: Literal["bpr"] = "bpr"
+
+    link: ClassVar[Literal["softmax", "sigmoid"] | None] = "sigmoid"
 
     def check(self, shape: tuple[int, ...], target: Feature) -> None:
         """Raise ShapeError unless the network gives one number and the rows come in groups."""
@@ -48,8 +51,8 @@ def bpr_loss(
 ) -> None:
     """losses[r] = weights[r] * mean_i log(1 + exp(z[i] - z[0])), for i = 1 .. group - 1 of r's group.
 
-    Every row of a group has the same loss and weight, so the mean over rows is that over groups. p = z. From
-    e = exp(-|x|) alone, x = z[0] - z[i]: the term is max(-x, 0) + log1p(e), which never overflows.
+    Every row of a group has the same loss and weight, so the mean over rows is that over groups. p is the
+    sigmoid of z. From e = exp(-|x|) alone, x = z[0] - z[i]: the term is max(-x, 0) + log1p(e), which never overflows.
     Shapes: z, p, dz, weights, losses (rows). Partition: split, by groups.
     """
     zero, others = real(0), real(group - 1)
@@ -67,4 +70,4 @@ def bpr_loss(
         dz[first] = slope
         for r in range(first, first + group):
             losses[r] = weights[first] * total / others
-            p[r] = z[r]
+            p[r] = sigmoid_of(z[r], decay_of(z[r]))

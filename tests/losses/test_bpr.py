@@ -33,10 +33,12 @@ def run(scores=SCORES, weights=WEIGHTS, precision="float64", threads=2):
     return harness.run_loss(LOSSES["bpr"](), scores, TARGETS, weights, ("no", "yes"), None, precision, threads)
 
 
-def test_losses_are_the_formula_and_predictions_the_scores():
+def test_losses_are_the_formula_and_predictions_the_scores_sigmoids():
     result = run()
     np.testing.assert_allclose(result.losses, WEIGHTS * np.repeat(formula(SCORES), GROUP), rtol=1e-12)
-    assert np.array_equal(result.predictions, SCORES)
+    np.testing.assert_allclose(result.predictions, 1 / (1 + np.exp(-SCORES)), rtol=1e-12)
+    alone = harness.run_predictions(LOSSES["bpr"](), SCORES, "float32")
+    assert np.array_equal(alone, run(precision="float32").predictions)
 
 
 def test_gradient_is_central_differences_of_the_mean():
