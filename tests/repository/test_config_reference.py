@@ -2,15 +2,18 @@
 
 import pytest
 
+from dlrun.config.anomaly_config import AnomalyConfig, AnomalyLabels, AnomalyThreshold
 from dlrun.config.run_config import InitializeFrom, ModelConfig, RunConfig
 from dlrun.config.training_config import BestCheckpoint, CheckpointsConfig, EarlyStopping, TrainingConfig
 from dlrun.data.config import DataConfig, DatesConfig, InputConfig, SplitConfig, TargetConfig
+from dlrun.data.resample import ResampleConfig
 from dlrun.data.transforms.window import WindowConfig
 from tests.repository.documents import ROOT
 
 SECTIONS = [
     RunConfig, ModelConfig, InitializeFrom, DataConfig, InputConfig, TargetConfig, SplitConfig, DatesConfig,
     WindowConfig, TrainingConfig, EarlyStopping, CheckpointsConfig, BestCheckpoint,
+    ResampleConfig, AnomalyConfig, AnomalyThreshold, AnomalyLabels,
 ]  # fmt: skip
 
 
