@@ -20,7 +20,7 @@ from dlrun.kernels.lang import (
 )
 
 MOST_SPINS, FEWEST_SPINS = 4000, 60
-"""Looks at a barrier before a thread sleeps: up to some 100 us, longer than threads of equal work wait on each other."""
+"""Looks at a barrier before a thread sleeps: up to 100 us, longer than threads of equal work wait on each other."""
 STOP, DONE, ARRIVED, GENERATION, SLEEPERS, PATIENCE = 0, 64, 128, 192, 256, 320
 """Byte offsets in the control block: each word has a cache line of its own."""
 CONTROL_BYTES = 384

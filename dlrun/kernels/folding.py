@@ -1,6 +1,6 @@
 """Batch normalisation taken into the weights before it: inference then needs no pass over the activations."""
 
-from dlrun.kernels.lang import In, Number, Out, Scratch, Size, Thread, Threads, first_of, kernel, last_of, real, shift
+from dlrun.kernels.lang import In, Number, Out, Scratch, Size, Thread, Threads, first_of, kernel, last_of, shift
 from dlrun.kernels.math import rsqrt
 
 

@@ -18,8 +18,8 @@ class ErrorMetric(Metric):
     direction: ClassVar[Direction] = "min"
 
     scaled: bool = False
-    """Whether numbers are compared as the loss sees them, behind the target's transforms, and not in the data's units; the
-    name then ends in _scaled."""
+    """Whether numbers are compared as the loss sees them, behind the target's transforms, and not in the data's units;
+    the name then ends in _scaled."""
 
     def start(self, target: Feature, outputs: int) -> Tracker:
         """A tracker without rows. Raises: ShapeError for a target of classes."""
