@@ -21,9 +21,12 @@ from dlrun.data.signature import Feature, Signature
 from dlrun.data.sources.base import Column
 from dlrun.errors import DataError, UsageError
 
+KEPT = 64
+"""Rows that are kept at least, of which the distance of dates is seen, however short a window is."""
+
 
 class Ending:
-    """The last rows of a series, in their order, as many as a window has."""
+    """The last rows of a series, in their order: a window at least."""
 
     def __init__(
         self, config: DataConfig, fitted: Mapping[str, Any], signature: Signature, files: Sequence[Path]
@@ -41,12 +44,13 @@ class Ending:
         self.rows = len(next(iter(ordered.values())))
         if self.rows < series.length:
             raise DataError(f"a forecast starts from {series.length:,} rows, there are {self.rows:,}")
-        self.arrays = {name: np.array(array[-series.length :]) for name, array in ordered.items()}
+        self.kept = max(series.length, KEPT)
+        self.arrays = {name: np.array(array[-self.kept :]) for name, array in ordered.items()}
 
     def window(self) -> Split:
         """The window at the end, through the transforms as they were fitted: one row."""
         plans = input_plans(self.config, self.fitted, self.signature, self.columns)
-        rows = np.arange(self.series.length)
+        rows = np.arange(-self.series.length, 0)
         inputs = {}
         for name, plan in plans.items():
             feature = fit(plan, self.arrays, rows, self.fitted)
@@ -89,7 +93,7 @@ class Ending:
                 self.columns = {**self.columns, name: column}
             else:
                 added = forecast[name]
-            self.arrays[name] = np.concatenate([array, added])[-self.series.length :]
+            self.arrays[name] = np.concatenate([array, added])[-self.kept :]
         self.rows += count
 
     def _read(self, files: Sequence[Path]) -> tuple[Mapping[str, Array], Mapping[str, Column]]:

@@ -88,6 +88,12 @@ def test_forecasts_that_can_not_be(folder):
         forecast_rows(rows, None, 2)
 
 
+def test_dates_go_on_however_short_a_window_is(folder):
+    layers = "model.layers=[flatten, {type: dense, units: 1}]"
+    run = run_of(folder, "data.window={length: 1}", layers, "training.epochs=1")
+    assert [row["day"] for row in forecast_rows(run, None, 2)] == ["2024-10-27", "2024-10-28"]
+
+
 def test_predictions_for_a_file_are_those_of_each_window(folder):
     run = run_of(folder, "training.epochs=2")
     rows = predict_rows(run, None, [folder / "waves.csv"])
