@@ -194,6 +194,7 @@ def test_one_call_of_the_layers_kernel():
         (Dense(units=2, inputs=("x",)), "names inputs of its own"),
         (Conv2D(filters=2, kernel_size=3), r"at each step of \(3, 4, 2\): conv2d needs an input of shape"),
         (Dense(units=2, name="all_steps"), "can't be named"),
+        (LSTM(units=2, stateful=True), "a stateful lstm keeps its state from one batch to the next"),
         (LAYERS["variational_sampling"](), "several inputs|adds a term to the loss"),
     ],
 )
