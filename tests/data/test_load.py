@@ -201,7 +201,7 @@ def test_catalog(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = {row.name: row for row in catalog.catalog()}
     assert set(listed) == {
         "breast_cancer", "cifar10", "diabetes", "digits", "etth1", "fashion_mnist", "iris", "mnist",
-        "movielens_100k", "names", "rt_polarity", "tiny_shakespeare", "wine",
+        "movielens_100k", "multi30k", "nab", "names", "rt_polarity", "tiny_shakespeare", "wine",
     }  # fmt: skip
     assert listed["mnist"].where == "datasets/mnist"
     assert listed["mnist"].rows == {"train": 100, "test": 40}
