@@ -73,6 +73,43 @@ def test_kills_at_any_moment_change_nothing(place, undisturbed):
     assert not [path for path in run.path.rglob("*") if path.name.startswith(".")]
 
 
+STATEFUL = """
+name: stateful
+data:
+  source: {type: text, path: s.txt, stream: true, length: 8}
+  inputs: {text: {transforms: [{type: tokenize, level: character}]}}
+  target: {input: text, shift: 1}
+  split: {validation: 0.1}
+model:
+  layers:
+    - {type: embedding, output_dim: 8}
+    - {type: lstm, units: 16, return_sequences: true, stateful: true}
+    - {type: dense, units: 7, activation: softmax}
+loss: cross_entropy
+optimizer: adam
+training: {epochs: 2, batch_size: 4, threads: 1, shuffle: false}
+"""
+"""4,200 steps an epoch, some tenths of a second: the state is in the checkpoint of a run that is stopped in one."""
+
+
+def test_a_state_carried_from_step_to_step_survives_kills_and_stops(place):
+    text = random.Random(0).choices(("abcd ", "abdc "), k=30000)
+    (place.folder / "s.txt").write_text("".join(text))
+    place.write(STATEFUL, "stateful.yaml")
+    place.run("train", "stateful.yaml")
+    process = place.start("train", "stateful.yaml")
+    training_since(process)
+    for number in (signal.SIGKILL, signal.SIGINT):
+        time.sleep(0.3)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        process = place.start("resume", "stateful-2")
+        training_since(process)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert_same_runs(*(RunDirectory(place.runs / f"stateful-{number}") for number in (1, 2)))
+
+
 def test_the_second_one_ends_at_once(place):
     """A step that takes half a minute (the whole data, a wide layer) would be waited for by the first alone."""
     place.write(LONG, "long.yaml")
