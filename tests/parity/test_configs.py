@@ -15,9 +15,9 @@ from tests.parity.torch_twin import NOISE
 BATCH = 4
 SHAPES = {
     "mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3), "digits": (8, 8, 1), "iris": (4,),
-    "synthetic": (1,), "csv": (13,), "etth1": (336, 1),
+    "synthetic": (1,), "csv": (13,),
 }  # fmt: skip
-"""By source; those of `csv` are a table's inputs side by side."""
+"""By source, but for series of one column; those of `csv` are a table's inputs side by side."""
 
 TWINLESS = ("embedding", "gru", "lstm")
 
@@ -43,9 +43,12 @@ def run_of(path, precision):
     if source == "csv":  # its inputs stand side by side already
         assert layers.pop(0).type == "concatenate"
     classes = config.model.layers[-1].units if config.loss.type == "cross_entropy" else 0
-    pictures, labels = images(6 * BATCH + 3, *SHAPES[source], classes=classes or 1)
-    numbers = pictures.reshape(len(pictures), -1)[:, : config.data.window.horizon if config.data.window else 1]
-    targets = labels if classes else pictures if source == "mnist" else numbers * 2 + 3
+    window = config.data.window
+    shape = SHAPES[source] if window is None else (window.length, 1)
+    pictures, labels = images(6 * BATCH + 3, *shape, classes=classes or 1)
+    numbers = pictures.reshape(len(pictures), -1)[:, : window.horizon if window else 1]
+    reproduced = any(target.input is not None for target in config.data.targets.values())
+    targets = labels if classes else pictures if reproduced else numbers * 2 + 3
     return Run(layers, config.loss, config.optimizer, pictures, targets, classes, precision, BATCH)
 
 
