@@ -24,7 +24,7 @@ NAMES = [path.stem for path in CONFIGS]
 WANTED = {
     "mnist_cnn", "mnist_mlp_sgd", "mnist_mlp_adam", "mnist_best", "fashion_cnn", "cifar_cnn", "linear_regression",
     "housing", "iris", "digits", "autoencoder_mnist", "text_cnn", "text_lstm", "text_attention", "spam", "news",
-    "char_lstm", "char_gpt", "names", "titanic_targets", "forecast_linear", "forecast_lstm", "forecast_gru",
+    "char_lstm", "char_gpt", "names", "titanic_targets", "ratings", "recommend", "forecast_linear", "forecast_lstm", "forecast_gru",
 }  # fmt: skip
 
 
