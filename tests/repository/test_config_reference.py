@@ -6,6 +6,7 @@ from dlrun.config.anomaly_config import AnomalyConfig, AnomalyLabels, AnomalyThr
 from dlrun.config.run_config import InitializeFrom, ModelConfig, RunConfig
 from dlrun.config.training_config import BestCheckpoint, CheckpointsConfig, EarlyStopping, TrainingConfig
 from dlrun.data.config import DataConfig, DatesConfig, InputConfig, SplitConfig, TargetConfig
+from dlrun.data.negatives import NegativesConfig
 from dlrun.data.resample import ResampleConfig
 from dlrun.data.transforms.window import WindowConfig
 from tests.repository.documents import ROOT
@@ -13,7 +14,7 @@ from tests.repository.documents import ROOT
 SECTIONS = [
     RunConfig, ModelConfig, InitializeFrom, DataConfig, InputConfig, TargetConfig, SplitConfig, DatesConfig,
     WindowConfig, TrainingConfig, EarlyStopping, CheckpointsConfig, BestCheckpoint,
-    ResampleConfig, AnomalyConfig, AnomalyThreshold, AnomalyLabels,
+    ResampleConfig, NegativesConfig, AnomalyConfig, AnomalyThreshold, AnomalyLabels,
 ]  # fmt: skip
 
 
