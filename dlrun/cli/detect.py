@@ -28,7 +28,7 @@ def detect(
     run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
     more: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE] [anomaly.path=value]...", help="Another data file, and other settings."),
+        typer.Argument(metavar="[FILE] [anomaly.path=value]", help="Another data file, and other settings."),
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="train, validation or test; test, or else validation, when left out.")

@@ -62,7 +62,8 @@ class Nab(NamedSource):
     def probe(self) -> Description:
         """As published."""
         columns = {"timestamp": Column("timestamp", "text", original="str"), "value": Column("value", "numbers")}
-        return Description(columns, {}, "value")
+        rows = {TAXI: 10_320, MACHINE: 22_695}.get(self.path)
+        return Description(columns, {} if rows is None else {"all": rows}, "value")
 
     def outline(self) -> tuple[Mapping[str, Column | None], str | None]:
         """The columns, of which the dates are known only from the rows."""
