@@ -15,6 +15,7 @@ from dlrun.data.dataset import Split
 from dlrun.data.load import load
 from dlrun.data.random import generator
 from dlrun.executor.executor import Array, Executor
+from dlrun.training.sampling import group_of
 from dlrun.training.session import Session
 from dlrun.training.steps import run_all, step_table
 
@@ -114,7 +115,7 @@ def check_network(loaded: LoadedConfig) -> Report:
 
 def check_gradients(session: Session, split: Split) -> tuple[VariableCheck, ...]:
     """Compare gradients with central differences in float64, near the start weights, without augmentation."""
-    rows = min(ROWS, split.rows)
+    rows = _whole_groups(session, min(ROWS, split.rows))
     goal = Goal(training=True, gradients=True, keep=True)
     plan = compile_plan(session.model, goal, UpdateRule(), "float64", rows, session.threads, session.config.seed)
     executor = Executor(plan, session.threads, _data(session, split, rows, "float64"))
@@ -159,7 +160,7 @@ def _leave_kinks(session: Session, executor: Executor) -> None:
 
 def overfit(session: Session, split: Split) -> tuple[float, float]:
     """Train on one batch alone, with the config's optimizer; return the loss before and after."""
-    rows = min(OVERFIT_ROWS, split.rows)
+    rows = _whole_groups(session, min(OVERFIT_ROWS, split.rows))
     config = session.config
     goal = Goal(training=True, gradients=True, weighted=split.weights is not None)
     plan = compile_plan(
@@ -175,6 +176,12 @@ def overfit(session: Session, split: Split) -> tuple[float, float]:
     before = float(executor.array("losses")[:rows].mean())
     executor.run(table[1:], scalars[1:])
     return before, float(executor.array("losses")[:rows].mean())
+
+
+def _whole_groups(session: Session, rows: int) -> int:
+    """Return the least number of rows, at least `rows`, that divides no group that the loss compares."""
+    group = group_of(session.config, session.dataset.signature)
+    return -(-rows // group) * group
 
 
 def _data(session: Session, split: Split, rows: int, precision: str) -> dict[str, Array]:

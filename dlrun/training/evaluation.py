@@ -88,7 +88,7 @@ def evaluate_run(
         more, note = _translations(run, restored, rows, file, which, search or Search())
         metrics, notes = {**metrics, **more}, (*notes, note)
     data = str(file) if file is not None else f"the {split} split"
-    baseline = session.ranker.measure(rows, session.ranking_metrics, popular=True) if session.ranker else {}
+    baseline = session.ranker.measure(rows, popular=True) if session.ranker and split != "train" else {}
     return Evaluation(metrics, predictions, rows, dataset.signature.targets, data, path.stem, notes, baseline)
 
 

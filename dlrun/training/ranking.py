@@ -16,7 +16,6 @@ import numpy as np
 from dlrun.data.dataset import Array, Split
 from dlrun.data.negatives import NegativesConfig, Seen, positives, seen_of
 from dlrun.executor.executor import Executor
-from dlrun.metrics import Metric
 from dlrun.training.steps import run_all, step_table
 
 if TYPE_CHECKING:
@@ -71,8 +70,8 @@ class Ranker:
         items = np.asarray(self.train.inputs[self.negatives.item], np.int64)
         return np.bincount(items, minlength=self.seen.items)[: self.seen.items].astype(np.float64)
 
-    def measure(self, split: Split, metrics: tuple[Metric, ...], popular: bool = False) -> dict[str, Any]:
-        """Return the metrics of a split's choices, by the network's ranking or by popularity's."""
+    def measure(self, split: Split, popular: bool = False) -> dict[str, Any]:
+        """Return the config's metrics of ranks for a split's choices, by the network's ranking or by popularity's."""
         rows = positives(split, self.negatives)
         wanted_by, wanted = (
             np.asarray(rows.inputs[name], np.int64) for name in (self.negatives.user, self.negatives.item)
@@ -80,7 +79,7 @@ class Ranker:
         new = ~self.seen.has(wanted_by, wanted)
         users, first = np.unique(wanted_by, return_index=True)
         target = self.session.dataset.signature.target
-        trackers = [metric.start(target, 1) for metric in metrics]
+        trackers = [metric.start(target, 1) for _, metric in self.session.config.all_metrics() if metric.ranks]
         for start in range(0, len(users), self.together):
             part = slice(start, start + self.together)
             own = new & np.isin(wanted_by, users[part])

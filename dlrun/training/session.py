@@ -27,7 +27,7 @@ from dlrun.executor.executor import Array, Executor
 from dlrun.executor.memory import zeros
 from dlrun.kernels.target import available_cores
 from dlrun.layers.base import Layer
-from dlrun.metrics import Metric, Tracker
+from dlrun.metrics import Tracker
 from dlrun.plan import Plan
 from dlrun.runs.environment import versions
 from dlrun.training.buckets import BucketExecutor, Buckets, check_weights, cut_signature, cut_split, make_buckets
@@ -137,15 +137,10 @@ class Session:
         size, rows = self.config.training.batch_size, self.sampling.rows
         return rows if size == "full" else min(size, rows)
 
-    @property
-    def ranking_metrics(self) -> tuple[Metric, ...]:
-        """The config's metrics that look at all items' ranks for each user."""
-        return tuple(metric for _, metric in self.config.all_metrics() if metric.ranks)
-
     @cached_property
     def ranker(self) -> Ranker | None:
         """What ranks items for users; None where nothing is measured of that."""
-        return Ranker(self) if self.ranking_metrics else None
+        return Ranker(self) if any(metric.ranks for _, metric in self.config.all_metrics()) else None
 
     def draw_negatives(self, epoch: int) -> None:
         """Draw the items beside the training rows' choices for an epoch, where the config has any."""
@@ -323,7 +318,7 @@ class Session:
                     parts[part] += mean * share
                 predictions = self.all_predictions(executor, len(index))
                 self._update(trackers, rows, index, predictions)
-            ranked = {} if self.ranker is None else self.ranker.measure(rows, self.ranking_metrics)
+            ranked = self.ranker.measure(rows) if self.ranker is not None and name != "train" else {}
         measures = {"loss": loss, **parts, **self._results(trackers), **ranked}
         return measures, predictions if together < rows.rows else _in_order(predictions, order)
 

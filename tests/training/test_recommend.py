@@ -11,6 +11,7 @@ from dlrun.config.problems import LocatedConfigError
 from dlrun.data.load import load
 from dlrun.data.negatives import positives
 from dlrun.errors import UsageError
+from dlrun.training.check import check_network
 from dlrun.training.evaluation import evaluate_run
 from dlrun.training.fit import validate
 from dlrun.training.recommending import recommend
@@ -148,3 +149,16 @@ def test_misuse_is_said_at_its_place(taste, overrides, place, message):
     text = caught.value.render()
     assert place in text
     assert message in text
+
+
+def test_the_gradient_check_takes_whole_groups(taste):
+    loaded = load_text(taste, overrides=["loss=bpr", "data.negatives.per_positive=29", "training.batch_size=30"])
+    result = check_network(loaded)
+    assert result.passed
+    assert any(row["largest relative error"] > 0 for row in result.gradient_rows())
+
+
+def test_training_rows_are_not_ranked(trained):
+    evaluation = evaluate_run(trained, "train", None)
+    assert evaluation.metrics.keys() == {"loss", "accuracy"}
+    assert not evaluation.baseline
