@@ -63,8 +63,8 @@ def measure(config: Path, runs: Path, overrides: Sequence[str]) -> Result:
     else:
         run = dlrun("train", path, *overrides, "--runs", str(runs)).splitlines()[-1]
         wall = time.perf_counter() - began
-        metrics = json.loads(dlrun(target.command, run, *target.options, "--json"))
-        metrics = metrics.get("metrics", metrics)
+        found = json.loads(dlrun(target.command, run, *target.options, "--json"))
+        metrics = {**found, **found.get("metrics", {})}
         record = json.loads((Path(ROOT, run) / "run.json").read_text(encoding="utf-8"))
     return Result(
         config.stem, _numbers(metrics), record["epochs"], record["train_seconds"], wall, record["data"]["variant"],
@@ -73,7 +73,14 @@ def measure(config: Path, runs: Path, overrides: Sequence[str]) -> Result:
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    """Return the numbers among metrics, those of a group as group.name."""
+    numbers: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, int | float):
+            numbers[name] = value
+        elif isinstance(value, dict) and name != "metrics":
+            numbers |= {f"{name}.{inner}": number for inner, number in _numbers(value).items()}
+    return numbers
 
 
 def row(result: Result) -> tuple[str, ...]:

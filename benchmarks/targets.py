@@ -46,6 +46,11 @@ class Target:
         return f"{text}: {'reached' if reached else 'MISSED'}"
 
 
+ANOMALIES = Target(
+    "per_window.missed", 1, higher_is_better=False, command="detect",
+    beside=("per_window.found", "per_window.alarms", "per_window.false_alarms"),
+)  # fmt: skip
+"""Every labelled window but one is found."""
 TARGETS = {
     "mnist_cnn": Target("accuracy", 0.986),
     "mnist_mlp_sgd": Target("accuracy", 0.960),
@@ -64,7 +69,13 @@ TARGETS = {
     "forecast_linear": Target("loss", 0.114, higher_is_better=False),
     "forecast_lstm": Target("loss", 0.114, higher_is_better=False),
     "forecast_gru": Target("loss", 0.114, higher_is_better=False),
+    "anomaly_forecast": ANOMALIES,
+    "anomaly_forecast_machine": ANOMALIES,
+    "anomaly_autoencoder": ANOMALIES,
+    "anomaly_autoencoder_machine": ANOMALIES,
     "ratings": Target("rmse", 0.95, higher_is_better=False),
+    "recommend": Target("recall_at_10", 1.5, times="popularity.recall_at_10"),
+    "translate": Target("bleu", 25),
 }
 """The other configs have no target of their own."""
 NOTES: dict[str, str] = {}
