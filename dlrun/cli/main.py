@@ -11,9 +11,11 @@ import typer
 from dlrun.cli import (
     catalog,
     check,
+    compare,
     cross_validate,
     data,
     detect,
+    diff,
     evaluate,
     explain,
     generate,
@@ -43,7 +45,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 for module in (
     train, validate, plan, cross_validate, evaluate, predict, recommend, detect, explain, generate, translate, resume,
-    check, profile, schema,
+    check, profile, compare, diff, schema,
 ):  # fmt: skip
     module.register(app)
 runs.register(app)

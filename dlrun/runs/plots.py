@@ -220,12 +220,12 @@ def new_figure(width: float, height: float, title: str) -> Any:
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """Write a figure as PNG, as a whole. Raises: RunError."""
+    """Write a figure as a whole: as SVG where the name ends so, else as PNG. Raises: RunError."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that the font lacks is drawn as a box, and that is enough
-        figure.savefig(temporary, format="png", dpi=140)
+        figure.savefig(temporary, format="svg" if path.suffix == ".svg" else "png", dpi=140)
 
 
 def shortened(name: str, length: int = 24) -> str:
