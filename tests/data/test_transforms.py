@@ -184,6 +184,34 @@ def test_log1p_and_clip() -> None:
         run(make("log1p"), rows, numbers(2))
 
 
+def test_noise_is_normal_and_that_of_the_row() -> None:
+    rows = np.random.default_rng(9).uniform(size=(200, 785))
+    transform, layout = make("add_noise", stddev=0.4), numbers(785)
+    noise = transform.apply(rows, layout, {}) - rows
+    assert abs(noise.mean()) < 0.005
+    assert abs(noise.std() - 0.4) < 0.005
+    assert np.mean(np.abs(noise) > 0.8) == pytest.approx(0.0455, abs=0.003)  # two deviations of a normal distribution
+    assert np.abs(np.corrcoef(noise)[np.triu_indices(200, 1)]).max() < 0.2
+    np.testing.assert_array_equal(transform.apply(rows[::-1], layout, {})[::-1] - rows, noise)
+    twice = transform.apply(rows[[3, 3]], layout, {})
+    np.testing.assert_array_equal(twice[0], twice[1])
+    other = make("add_noise", stddev=0.4, seed=1).apply(rows, layout, {}) - rows
+    assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.02
+
+
+def test_noise_on_bytes_and_missing_values() -> None:
+    pixels = np.random.default_rng(10).integers(0, 256, (6, 4, 4, 1), np.uint8)
+    clean = make("rescale").after(image(4, 4, 1), {})
+    noisy, after = run(make("add_noise", stddev=0.1), pixels, clean)
+    assert after.kind == "image"
+    assert 0.05 < (noisy - pixels / 255.0).std() < 0.15
+    gaps, _ = run(make("add_noise", stddev=0.1), np.array([[np.nan, 1.0]]), numbers(2))
+    assert np.isnan(gaps[0, 0])
+    assert gaps[0, 1] != 1
+    with pytest.raises(ShapeError, match="add_noise takes numbers"):
+        make("add_noise", stddev=0.1).after(text(("a", "b")), None)
+
+
 @pytest.mark.parametrize("fields", [{}, {"minimum": 2, "maximum": 1}])
 def test_clip_needs_limits(fields: dict[str, float]) -> None:
     with pytest.raises(ValidationError):

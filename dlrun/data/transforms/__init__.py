@@ -1,5 +1,6 @@
 """The transforms, one file each, and their registry."""
 
+from dlrun.data.transforms.add_noise import AddNoise
 from dlrun.data.transforms.base import Transform
 from dlrun.data.transforms.calendar import Calendar
 from dlrun.data.transforms.categories import Categories
@@ -21,6 +22,7 @@ from dlrun.registry import Registry
 TRANSFORMS: Registry[Transform] = Registry(
     "transform",
     (
+        AddNoise,
         Calendar,
         Categories,
         Clip,
