@@ -25,6 +25,8 @@ from benchmarks.targets import NOTES, TARGETS, Target
 from dlrun.runs.environment import cpu_name, versions
 
 PAGE, FIGURES = ROOT / "docs" / "results.md", ROOT / "docs" / "results.json"
+COMMIT = commit_now()
+"""What is measured: asked for before the page, which belongs to it, is written."""
 HEAD = ("config", "figure", "target", "epochs", "training steps", "whole command", "data", "measured", "commit")
 
 
@@ -64,11 +66,11 @@ def measure(config: Path, runs: Path, overrides: Sequence[str]) -> Result:
         run = dlrun("train", path, *overrides, "--runs", str(runs)).splitlines()[-1]
         wall = time.perf_counter() - began
         found = json.loads(dlrun(target.command, run, *target.options, "--json"))
-        metrics = {**found, **found.get("metrics", {})}
+        metrics = {"popularity": found.get("popularity"), **found["metrics"]} if "metrics" in found else found
         record = json.loads((Path(ROOT, run) / "run.json").read_text(encoding="utf-8"))
     return Result(
         config.stem, _numbers(metrics), record["epochs"], record["train_seconds"], wall, record["data"]["variant"],
-        datetime.now(UTC).strftime("%Y-%m-%d"), commit_now(), cpu_name(), target.how,
+        datetime.now(UTC).strftime("%Y-%m-%d"), COMMIT, cpu_name(), target.how,
     )  # fmt: skip
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from dlrun.runs.directory import RunDirectory
 
 
+MOST_CLASSES = 20
+"""Of more classes than these only the worst are printed."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("evaluate")(evaluate)
@@ -70,3 +74,23 @@ def _print(found: RunDirectory, result: Mapping[str, Any]) -> None:
         if not isinstance(value, list)
     ]
     print_table(rows)
+    for target, report in result["report"].items():
+        _print_report(target if len(result["report"]) > 1 else "", report, result["metrics"])
+
+
+def _print_report(target: str, report: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
+    """Print what is known of a target's classes, the worst ones of many, and measures that the config doesn't name."""
+    from dlrun.cli.output import print_table
+
+    title = f"\n{target}\n" if target else "\n"
+    measures = {name: value for name, value in report.get("measures", {}).items() if name not in shown}
+    classes = report.get("classes", [])
+    if measures:
+        sys.stdout.write(title)
+        print_table([{"also": name, "value": value} for name, value in measures.items()])
+    if classes:
+        sys.stdout.write("\n" if measures else title)
+        if len(classes) > MOST_CLASSES:
+            sys.stdout.write(f"the {MOST_CLASSES} of {len(classes)} classes with the lowest F1\n")
+            classes = sorted(classes, key=lambda row: row["f1"])[:MOST_CLASSES]
+        print_table([{**row, "rows": f"{row['rows']:g}"} for row in (*classes, *report.get("averages", []))])

@@ -22,6 +22,7 @@ from dlrun.runs.files import write_text
 from dlrun.training.beam import Search
 from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
 from dlrun.training.heads import only
+from dlrun.training.reports import Report, make_reporters
 from dlrun.training.session import Session
 from dlrun.training.translation import Translator, translated_input
 
@@ -40,6 +41,8 @@ class Evaluation:
     data: str
     checkpoint: str
     notes: tuple[str, ...]
+    reports: tuple[Report, ...]
+    """What is told besides, target by target."""
     baseline: Mapping[str, float] = field(default_factory=dict)
     """What the same rankings are worth where everybody gets the most popular items."""
 
@@ -57,7 +60,8 @@ class Evaluation:
         """Return what evaluation.json holds."""
         return {
             "data": self.data, "rows": self.split.rows, "checkpoint": self.checkpoint, "metrics": dict(self.metrics),
-            "notes": list(self.notes), **({"popularity": dict(self.baseline)} if self.baseline else {}),
+            "notes": list(self.notes), "report": {report.target: report.to_json() for report in self.reports},
+            **({"popularity": dict(self.baseline)} if self.baseline else {}),
         }  # fmt: skip
 
 
@@ -82,14 +86,16 @@ def evaluate_run(
     session = Session(restored.config.config, restored.config.layer_paths, dataset)
     session.evaluator(split, rows)
     put_weights(session, restored.checkpoint, path)
-    metrics, predictions = session.evaluate_all(split, rows)
+    reporters = make_reporters(session)
+    metrics, predictions = session.evaluate_all(split, rows, reporters.update)
     notes = dataset.notes
     if translated_input(restored) is not None:
         more, note = _translations(run, restored, rows, file, which, search or Search())
         metrics, notes = {**metrics, **more}, (*notes, note)
     data = str(file) if file is not None else f"the {split} split"
     baseline = session.ranker.measure(rows, popular=True) if session.ranker and split != "train" else {}
-    return Evaluation(metrics, predictions, rows, dataset.signature.targets, data, path.stem, notes, baseline)
+    reports = reporters.results()
+    return Evaluation(metrics, predictions, rows, dataset.signature.targets, data, path.stem, notes, reports, baseline)
 
 
 def _translations(

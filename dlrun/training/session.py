@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -293,12 +293,18 @@ class Session:
         measures, predictions = self.evaluate_all(name, split)
         return measures, only(predictions)
 
-    def evaluate_all(self, name: str, split: Split | None = None) -> tuple[dict[str, Any], dict[str, Array]]:
+    def evaluate_all(
+        self,
+        name: str,
+        split: Split | None = None,
+        watch: Callable[[Split, Array, Mapping[str, Array]], None] | None = None,
+    ) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return a split's loss (with the regularizers' penalties), its parts, metrics, and predictions by target.
 
         Shapes of the predictions: (rows, *output). With `optimizer.use_ema` the network is measured with the moving
         averages of its weights. Rows whose predictions would fill the memory are measured part by part; the predictions
-        are then those of the last part.
+        are then those of the last part. `watch` sees all parts: the split, the numbers of a part's rows, and their
+        predictions by target.
         """
         rows = split or self.split(name)
         executor = self.evaluator(name, split)
@@ -318,6 +324,8 @@ class Session:
                     parts[part] += mean * share
                 predictions = self.all_predictions(executor, len(index))
                 self._update(trackers, rows, index, predictions)
+                if watch is not None:
+                    watch(rows, index, predictions)
             ranked = self.ranker.measure(rows) if self.ranker is not None and name != "train" else {}
         measures = {"loss": loss, **parts, **self._results(trackers), **ranked}
         return measures, predictions if together < rows.rows else _in_order(predictions, order)
