@@ -73,6 +73,7 @@ TARGETS = {
     "anomaly_forecast_machine": ANOMALIES,
     "anomaly_autoencoder": ANOMALIES,
     "anomaly_autoencoder_machine": ANOMALIES,
+    "autoencoder_denoise": Target("loss", 0.0168, higher_is_better=False),
     "ratings": Target("rmse", 0.95, higher_is_better=False),
     "recommend": Target("recall_at_10", 1.5, times="popularity.recall_at_10"),
     "translate": Target("bleu", 25),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.pca import measure
 from dlrun.config.document import parse_file
 from dlrun.config.load import load_config
 from dlrun.config.node import plain
@@ -24,12 +25,13 @@ NAMES = [path.stem for path in CONFIGS]
 WANTED = {
     "mnist_cnn", "mnist_mlp_sgd", "mnist_mlp_adam", "mnist_best", "fashion_cnn", "cifar_cnn", "linear_regression",
     "housing", "iris", "digits", "autoencoder_mnist", "text_cnn", "text_lstm", "text_attention", "spam", "news",
-    "char_lstm", "char_gpt", "names", "titanic_targets", "ratings", "recommend", "forecast_linear", "forecast_lstm", "forecast_gru",
+    "char_lstm", "char_gpt", "names", "titanic_targets", "ratings", "recommend", "forecast_linear", "forecast_lstm",
+    "forecast_gru", "autoencoder_denoise", "vae_mnist",
 }  # fmt: skip
 
 
-def train_to_end(name, folder):
-    loaded = load_config(ROOT / f"configs/{name}.yaml")
+def train_to_end(name, folder, overrides=()):
+    loaded = load_config(ROOT / f"configs/{name}.yaml", overrides)
     return train(loaded, create_run(loaded, ["test"], folder), Listener())
 
 
@@ -74,3 +76,19 @@ def test_small_classifiers_learn(name, accuracy, tmp_path):
     pytest.importorskip("sklearn", reason="needs scikit-learn (the extra sklearn)")
     run = train_to_end(name, tmp_path).run
     assert evaluate_run(run, "test", None).metrics["accuracy"] >= accuracy
+
+
+def test_noise_is_removed_better_than_by_principal_components(tmp_path):
+    """The config on digits of 8 x 8 pixels, through 10 numbers."""
+    pytest.importorskip("sklearn", reason="needs scikit-learn (the extra sklearn)")
+    overrides = (
+        "data.source=digits", "data.split={validation: 0.1, test: 0.2}", "data.inputs.image.transforms[1].stddev=0.3",
+        "model.layers.code.units=10", "model.layers[4].units=64", "model.layers[5].target_shape=[8, 8, 1]",
+        "training.epochs=60", "training.threads=2",
+    )  # fmt: skip
+    run = train_to_end("autoencoder_denoise", tmp_path, overrides).run
+    reached = evaluate_run(run, "test", None).metrics["loss"]
+    linear = measure(load_config(ROOT / "configs/autoencoder_denoise.yaml", overrides))
+    assert linear.components == 10
+    assert linear.from_target < linear.from_input
+    assert reached < 0.85 * linear.from_input
