@@ -47,7 +47,8 @@ def run_of(path, precision):
     shape = SHAPES[source] if window is None else (window.length, 1)
     pictures, labels = images(6 * BATCH + 3, *shape, classes=classes or 1)
     numbers = pictures.reshape(len(pictures), -1)[:, : window.horizon if window else 1]
-    reproduced = any(target.input is not None for target in config.data.targets.values())
+    targets = config.data.targets.values()
+    reproduced = any(target.input is not None or target.column == "image" for target in targets)
     targets = labels if classes else pictures if reproduced else numbers * 2 + 3
     return Run(layers, config.loss, config.optimizer, pictures, targets, classes, precision, BATCH)
 
