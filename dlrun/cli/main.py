@@ -26,6 +26,7 @@ from dlrun.cli import (
     resume,
     runs,
     schema,
+    sweep,
     train,
     translate,
     validate,
@@ -48,6 +49,7 @@ for module in (
     check, profile, compare, diff, schema,
 ):  # fmt: skip
     module.register(app)
+sweep.register(app)
 runs.register(app)
 data.register(app)
 catalog.register(app)

@@ -37,10 +37,14 @@ def train(
     Example: dlrun train configs/mnist_cnn.yaml optimizer.learning_rate=3e-4 training.epochs=3
     """
     from dlrun.config.load import load_config
+    from dlrun.errors import UsageError
     from dlrun.training import fit
     from dlrun.training import run as training
 
     loaded = load_config(config, overrides or [])
+    if loaded.config.sweep is not None:
+        way_out = f"dlrun sweep {config}; with sweep=null the config itself is trained"
+        raise UsageError(f"{config} describes a sweep", way_out)
     fit.validate(loaded)
     loaded = training.settle(loaded, runs)
     run = training.create_run(loaded, sys.argv, runs)

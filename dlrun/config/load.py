@@ -16,7 +16,7 @@ from dlrun.config.grammar import Choice, Record
 from dlrun.config.node import Entry, Node
 from dlrun.config.normalise import Normaliser
 from dlrun.config.overrides import apply_overrides
-from dlrun.config.problems import LocatedConfigError
+from dlrun.config.problems import Located, LocatedConfigError
 from dlrun.config.references import frozen_problems, reference_problems
 from dlrun.config.repeat import LAYER_CHOICES, Repeat, expand
 from dlrun.config.run_config import RunConfig
@@ -56,6 +56,25 @@ def load_text(text: str, name: str = "config.yaml", overrides: Sequence[str] = (
 
 
 def _load(source: Source, text: bytes, overrides: Sequence[str]) -> LoadedConfig:
+    return load_tree(_read(source, text, overrides))
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A config as it is written: inheritance and overrides worked in, nothing else; and the problems so far."""
+
+    source: Source
+    text: bytes
+    root: Node
+    problems: tuple[Located, ...] = ()
+
+
+def read_tree(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Tree:
+    """Read a config file and apply the overrides; nothing is validated. Raises LocatedConfigError."""
+    return _read(*read_source(os.fspath(path)), overrides)
+
+
+def _read(source: Source, text: bytes, overrides: Sequence[str]) -> Tree:
     parsed = parse_file(source)
     located = parsed.problems
     try:
@@ -63,15 +82,21 @@ def _load(source: Source, text: bytes, overrides: Sequence[str]) -> LoadedConfig
         root, found = apply_overrides(root, overrides)
     except LocatedConfigError as error:
         raise LocatedConfigError([*located, *error.located], source.name) from None
+    return Tree(source, text, root, (*located, *found))
+
+
+def load_tree(tree: Tree) -> LoadedConfig:
+    """Validate a tree. Raises LocatedConfigError with every problem found."""
     normaliser = Normaliser()
-    root = _with_name(normaliser.normalise(root, Record(RunConfig)), source)
-    located = [*located, *found, *normaliser.problems]
+    source = tree.source
+    root = _with_name(normaliser.normalise(tree.root, Record(RunConfig)), source)
+    located = [*tree.problems, *normaliser.problems]
     document = Document(root, source.name)
     config, layers, problems = validate(root)
     located += document.locate(problems).located
     if located or config is None:
         raise LocatedConfigError(located, source.name)
-    return LoadedConfig(config, document, text, tuple(layer.path for layer in layers))
+    return LoadedConfig(config, document, tree.text, tuple(layer.path for layer in layers))
 
 
 def validate(root: Node) -> tuple[RunConfig | None, list[Node], list[Problem]]:

@@ -49,10 +49,15 @@ def apply_overrides(root: Node, texts: Iterable[str]) -> tuple[Node, list[Locate
         try:
             override, found = parse_override(text, rank)
             problems += found
-            root = _set(root, override.steps, override.value, ())
+            root = apply_override(root, override)
         except LocatedConfigError as error:
             problems += error.located
     return root, problems
+
+
+def apply_override(root: Node, override: Override) -> Node:
+    """Return the tree with an override applied. Raises LocatedConfigError where its path leads nowhere."""
+    return _set(root, override.steps, override.value, ())
 
 
 def parse_override(text: str, rank: int = 1) -> tuple[Override, list[Located]]:
@@ -61,7 +66,7 @@ def parse_override(text: str, rank: int = 1) -> tuple[Override, list[Located]]:
     path, equals, value = text.partition("=")
     if not equals:
         raise failure(Span(source, 1, 1, max(len(text), 1)), f"'{text}' is no override", "write path=value")
-    steps = _parse_path(source, path)
+    steps = parse_path(source, path)
     if not value.strip():
         raise failure(Span(source, 1, len(path) + 1), "the override has no value", f"{path}=null sets nothing")
     parsed = parse_text(source, " " * (len(path) + 1) + value)
@@ -72,7 +77,8 @@ def parse_override(text: str, rank: int = 1) -> tuple[Override, list[Located]]:
     return Override(tuple(steps), parsed.root), parsed.problems
 
 
-def _parse_path(source: Source, path: str) -> list[Step]:
+def parse_path(source: Source, path: str) -> list[Step]:
+    """Read the path that stands at the beginning of a source. Raises LocatedConfigError at what is malformed."""
     steps: list[Step] = []
     position = 0
     while position < len(path) or not steps:

@@ -18,12 +18,17 @@ WIDTH = 100
 
 def resolved_yaml(config: RunConfig) -> str:
     """Return the YAML text of a config; `load_text` gives an equal config back."""
+    return HEADER + yaml_text(plain_spec(config))
+
+
+def yaml_text(values: Mapping[str, Any]) -> str:
+    """Return a mapping of plain values as YAML, its sections apart."""
     sections = []
-    for name, value in plain_spec(config).items():
+    for name, value in values.items():
         is_section = isinstance(value, dict) and "type" not in value
         lines = _block(value, 2) if is_section and value else []
         sections.append([f"{name}:", *lines] if lines else _entry(f"{name}:", value, 0))
-    text, was_long = HEADER, False
+    text, was_long = "", False
     for lines in sections:
         is_long = len(lines) > 1
         text += ("\n" if is_long or was_long else "") + "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from dlrun.config.anomaly_config import AnomalyConfig
 from dlrun.config.repeat import LAYER_CHOICES
+from dlrun.config.sweep_config import SweepConfig
 from dlrun.config.training_config import TrainingConfig
 from dlrun.data.config import DataConfig
 from dlrun.layers.base import Layer
@@ -89,6 +90,8 @@ class RunConfig(Spec):
     """How `dlrun detect` finds rows that don't look like the others; its defaults when left out."""
     initialize_from: InitializeFrom | None = None
     """The trained network whose weights this one starts from."""
+    sweep: SweepConfig | None = None
+    """What `dlrun sweep` varies, and how it searches."""
 
     def metrics_of(self, target: str) -> tuple[Metric, ...]:
         """Return what is measured of a target."""

@@ -13,6 +13,8 @@ from dlrun.kernels.lang import Precision
 VARIABLE = "DLRUN_LANES"
 """The environment variable that forces a number of float32 lanes, whatever the host has."""
 LANES = 1, 4, 8, 16
+CORES = "DLRUN_CORES"
+"""The environment variable that limits the cores which a process uses: those of a sweep share the machine."""
 MOST_COLUMNS = 32
 """The most columns of a tile, on any machine: two vectors of AVX-512. Scratch and panels are sized for it, so that
 plans are the same everywhere."""
@@ -43,8 +45,14 @@ class Target:
 
 
 def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores that this process may use. Raises UsageError where the limit is no number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get(CORES)
+    if limit is None:
+        return cores
+    if not limit.isdecimal() or int(limit) < 1:
+        raise UsageError(f"{CORES} is {limit!r}, which is no number of cores", "set it to 1 or more, or unset it")
+    return min(cores, int(limit))
 
 
 @cache

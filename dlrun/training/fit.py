@@ -25,14 +25,16 @@ from dlrun.training.session import Session, choose_threads, make_model
 from dlrun.training.stateful import check_stateful
 
 
-def validate(loaded: LoadedConfig) -> None:
+def validate(loaded: LoadedConfig, signature: Signature | None = None) -> None:
     """Check that layers, loss, metrics and data fit, reading no more of the data than that takes.
+
+    `signature` is the data's, where it is known already.
 
     Raises: ConfigError with the places of all problems; DataError where the data can't be found or read.
     """
     config = loaded.config
     try:
-        model = make_model(config, loaded.layer_paths, probe(config.data, config.seed))
+        model = make_model(config, loaded.layer_paths, signature or probe(config.data, config.seed))
         check_fit(config, model, expects_validation(config))
         check_vectors(model.graph(), model.signature)
     except ConfigError as error:

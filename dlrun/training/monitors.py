@@ -51,7 +51,7 @@ def check_monitors(config: RunConfig, validates: bool | None) -> None:
     problems = []
     for path, name in _monitored(config):
         split, _, label = name.partition("/")
-        if split not in ("train", "validation") or not _is_measured(config, label):
+        if split not in ("train", "validation") or not is_measured(config, label):
             way_out = "it can be train/loss, validation/loss, or train/ or validation/ with a metric's name"
             problems.append(Problem(path, f"nothing is measured under the name {name!r}", way_out))
         elif split == "train" and label in _ranking_labels(config):
@@ -74,7 +74,7 @@ def _monitored(config: RunConfig) -> Iterator[tuple[Path, str]]:
         yield ("training", "checkpoints", "best", "monitor"), training.checkpoints.best.monitor
 
 
-def _is_measured(config: RunConfig, label: str) -> bool:
+def is_measured(config: RunConfig, label: str) -> bool:
     """Return whether a metric has this label, or a part of the loss; of those with a value a class, label/CLASS too."""
     labels = [f"{prefix}{metric.label()}" for prefix, metric in config.all_metrics()]
     losses = {"loss", *(layer.adds_loss for layer in config.model.layers)}

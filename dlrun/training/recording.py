@@ -29,8 +29,8 @@ SECONDS_BETWEEN_WRITES = 1.0
 class Recorder(Listener):
     """Writes metrics, events, log, record and checkpoints of one run. Raises: RunError when one can't be written."""
 
-    def __init__(self, run: RunDirectory, console: Listener) -> None:
-        self.run, self.console = run, console
+    def __init__(self, run: RunDirectory, console: Listener, draws: bool = True) -> None:
+        self.run, self.console, self.draws = run, console, draws
         self.log = TrainLog(run.log)
         self.events: EventWriter | None = None
         self.events_opened = False
@@ -141,7 +141,8 @@ class Recorder(Listener):
         update_record(self.run.record, status=status, reason=reason, ended=now())
         self.log.write(f"{status}: {reason}")
         self._close_events()
-        self._draw_curves()
+        if self.draws:
+            self._draw_curves()
 
     def _draw_curves(self) -> None:
         """Draw the epochs' curves; a run that couldn't draw them is none the worse."""

@@ -69,14 +69,19 @@ def begin_run(run: RunDirectory, loaded: LoadedConfig, command: Sequence[str]) -
     write_record(run.record, record)
 
 
-def train(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: Restored | None = None) -> Finished:
+def train(
+    loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: Restored | None = None,
+    stopper: Stopper | None = None, draws: bool = True,
+) -> Finished:  # fmt: skip
     """Train a run from its start, or from a checkpoint.
+
+    `stopper` lets the caller end the training too; without `draws` no curves are drawn at its end.
 
     Raises: Interrupted, after Ctrl-C or SIGTERM; NonFiniteError, DataError, RunError, CheckpointError ...
     """
-    recorder = Recorder(run, console)
+    recorder = Recorder(run, console, draws)
     resume = f"dlrun resume {run.path}"
-    with Stopper() as stopper:
+    with stopper or Stopper() as stopper:
         try:
             ending, state = _run(loaded, run, recorder, restored, stopper)
             keep_last = loaded.config.training.checkpoints.last or not ending.is_done or state.step_of_epoch > 0
@@ -105,12 +110,15 @@ def _run(
     return ending, trainer.state
 
 
-def continue_run(loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: Restored | None) -> Finished:
+def continue_run(
+    loaded: LoadedConfig, run: RunDirectory, console: Listener, restored: Restored | None,
+    stopper: Stopper | None = None, draws: bool = True,
+) -> Finished:  # fmt: skip
     """Train a run further from its last checkpoint, or from its start where there is none. Raises as `train` does."""
     resume_record(run.record)
     for folder in (run.path, run.checkpoints):
         remove_leftovers(folder)
-    return train(loaded, run, console, restored)
+    return train(loaded, run, console, restored, stopper, draws)
 
 
 def _load_data(loaded: LoadedConfig, restored: Restored | None) -> Dataset:

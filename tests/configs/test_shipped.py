@@ -20,8 +20,8 @@ from dlrun.training.fit import compile_only
 from dlrun.training.run import create_run, train
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
-NAMES = [path.stem for path in CONFIGS]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+NAMES = [path.relative_to(ROOT / "configs").with_suffix("").as_posix() for path in CONFIGS]
 WANTED = {
     "mnist_cnn", "mnist_mlp_sgd", "mnist_mlp_adam", "mnist_best", "fashion_cnn", "cifar_cnn", "linear_regression",
     "housing", "iris", "digits", "autoencoder_mnist", "text_cnn", "text_lstm", "text_attention", "spam", "news",
@@ -43,7 +43,8 @@ def test_every_promised_config_is_there():
 def test_it_names_the_schema_and_keeps_to_it(path):
     jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema (the extra test)")
     text = path.read_text()
-    assert text.startswith("# yaml-language-server: $schema=../dlrun.schema.json\n")
+    up = "../" * (len(path.relative_to(ROOT).parts) - 1)
+    assert text.startswith(f"# yaml-language-server: $schema={up}dlrun.schema.json\n")
     assert text.splitlines()[1].startswith("# "), "a comment for the reader comes next"
     written = plain(parse_file(Source(path.name, text)).root)
     jsonschema.validate(written, json.loads((ROOT / "dlrun.schema.json").read_text()))

@@ -4,6 +4,7 @@ import pytest
 
 from dlrun.config.anomaly_config import AnomalyConfig, AnomalyLabels, AnomalyThreshold
 from dlrun.config.run_config import InitializeFrom, ModelConfig, RunConfig
+from dlrun.config.sweep_config import Choice, Int, Log, SweepConfig, Uniform
 from dlrun.config.training_config import BestCheckpoint, CheckpointsConfig, EarlyStopping, TrainingConfig
 from dlrun.data.config import DataConfig, DatesConfig, InputConfig, SplitConfig, TargetConfig
 from dlrun.data.negatives import NegativesConfig
@@ -15,6 +16,7 @@ SECTIONS = [
     RunConfig, ModelConfig, InitializeFrom, DataConfig, InputConfig, TargetConfig, SplitConfig, DatesConfig,
     WindowConfig, TrainingConfig, EarlyStopping, CheckpointsConfig, BestCheckpoint,
     ResampleConfig, NegativesConfig, AnomalyConfig, AnomalyThreshold, AnomalyLabels,
+    SweepConfig, Choice, Uniform, Log, Int,
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ ORDER = (
     {"executor"},
     {"runs"},
     {"training"},
+    {"sweep"},
     {"cli", "__main__"},
 )
 """From left to right: a package imports what stands to its left or beside it."""

@@ -1,0 +1,207 @@
+"""dlrun sweep CONFIG path=a,b,c ..., dlrun sweep resume SWEEP, dlrun sweep show SWEEP."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from dlrun.sweep.folder import SweepFolder
+    from dlrun.sweep.study import Study
+
+DEFAULT = "run"
+
+
+class Group(TyperGroup):
+    """A group whose first command needs no name: `dlrun sweep CONFIG` is `dlrun sweep run CONFIG`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name in where none is given."""
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+group = typer.Typer(
+    cls=Group, no_args_is_help=True, options_metavar="", subcommand_metavar="CONFIG [PATH=VALUES]...",
+    help="Train a config with many combinations of values: `dlrun sweep CONFIG path=a,b,c`; the options are those of "
+    "`dlrun sweep run --help`.",
+)  # fmt: skip
+
+SweepsFolder = Annotated[
+    Path, typer.Option("--sweeps", help="The folder that holds the sweeps.", envvar="DLRUN_SWEEPS")
+]
+Name = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep: its folder, its name, or 'latest'.")]
+Jobs = Annotated[int, typer.Option(min=1, help="How many trials are trained at once; they share the cores.")]
+Json = Annotated[bool, typer.Option("--json", help="Print nothing but the results, as JSON.")]
+ONE_OF = "one of: {}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(group, name="sweep")
+
+
+@group.command(DEFAULT)
+def run(
+    config: Annotated[Path, typer.Argument(help="The YAML file that describes the run, or the sweep.")],
+    values: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH=VALUES]...",
+            help="What varies: a,b,c, log(low,high), uniform(low,high), int(low,high,step), choice(a,b); "
+            "or plain overrides.",
+        ),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="How many combinations; the whole grid without it.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="grid, random, tpe or cmaes.")] = None,
+    pruner: Annotated[str | None, typer.Option(help="none, median, asha or hyperband.")] = None,
+    metric: Annotated[str | None, typer.Option(help="What is compared, as validation/accuracy.")] = None,
+    direction: Annotated[str | None, typer.Option(help="auto, minimize or maximize.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="What the sampler draws from.")] = None,
+    jobs: Jobs = 1,
+    new: Annotated[bool, typer.Option("--new", help="Begin anew, whatever was done before.")] = False,
+    json: Json = False,
+    sweeps: SweepsFolder = Path("sweeps"),
+) -> None:
+    """Train CONFIG once for each combination of values; the same command goes on where it was stopped.
+
+    Example: dlrun sweep configs/iris.yaml optimizer.learning_rate=1e-3,1e-2 'model.layers[0].units=8,16'
+    """
+    from dlrun.sweep.checks import check
+    from dlrun.sweep.definition import read_sweep
+    from dlrun.sweep.folder import open_folder
+    from dlrun.sweep.study import import_optuna
+
+    import_optuna()
+    options = {
+        "trials": trials, "sampler": _one_of("--sampler", sampler), "pruner": _one_of("--pruner", pruner),
+        "metric": metric, "direction": _one_of("--direction", direction), "seed": seed,
+    }  # fmt: skip
+    sweep = check(read_sweep(config, values or [], options))
+    folder = open_folder(sweep, sys.argv, sweeps, new)
+    carry_out(folder, sweep.trials, jobs, json)
+
+
+def _one_of(option: str, value: str | None) -> str | None:
+    """Return an option's value. Raises: UsageError for one that isn't among its choices."""
+    from typing import get_args
+
+    from dlrun.config.problems import suggestion
+    from dlrun.config.sweep_config import Direction, Pruner, Sampler
+    from dlrun.errors import UsageError
+
+    choices = get_args({"--sampler": Sampler, "--pruner": Pruner, "--direction": Direction}[option])
+    if value is not None and value not in choices:
+        raise UsageError(f"{option} can't be {value!r}", suggestion(value, choices))
+    return value
+
+
+@group.command("resume")
+def resume(
+    name: Name,
+    trials: Annotated[int | None, typer.Option(min=1, help="How many trials more than it had.")] = None,
+    jobs: Jobs = 1,
+    json: Json = False,
+    sweeps: SweepsFolder = Path("sweeps"),
+) -> None:
+    """Go on with a sweep: what was stopped, what failed, and so many trials more.
+
+    Example: dlrun sweep resume sweeps/mnist_cnn-1 --trials 20
+    """
+    from dlrun.errors import UsageError
+    from dlrun.sweep.folder import find_sweep
+
+    folder = find_sweep(name, sweeps)
+    budget = folder.read()["trials"]
+    if trials is not None:
+        sweep = folder.sweep()
+        if sweep.sampler == "grid" and budget >= sweep.grid_size:
+            raise UsageError(f"{folder.path} is a grid of {sweep.grid_size} trials, and all of them are in its budget")
+        budget = folder.extend(budget + trials)
+    carry_out(folder, budget, jobs, json)
+
+
+@group.command("show")
+def show(name: Name, json: Json = False, sweeps: SweepsFolder = Path("sweeps")) -> None:
+    """Show a sweep's leaderboard, what its parameters matter, and the best config, which is written to best.yaml.
+
+    Example: dlrun sweep show sweeps/mnist_cnn-1
+    """
+    from dlrun.sweep.folder import find_sweep
+    from dlrun.sweep.study import Study
+
+    folder = find_sweep(name, sweeps)
+    print_results(Study(folder, folder.sweep()), folder.read()["trials"], json)
+
+
+def carry_out(folder: SweepFolder, budget: int, jobs: int, json: bool) -> None:
+    """Work on a sweep to its end and print what it found. Raises: Interrupted, with the command that goes on."""
+    from dlrun.cli.output import say
+    from dlrun.cli.sweep_progress import make_display
+    from dlrun.errors import Interrupted, RunError
+    from dlrun.sweep.pool import Pool
+    from dlrun.sweep.study import Study
+    from dlrun.sweep.warming import warm_up
+    from dlrun.sweep.watching import Watcher
+    from dlrun.sweep.worker import work
+
+    if not json:
+        say(str(folder.path))
+    study = Study(folder, folder.sweep())
+    display = Watcher() if json else make_display(study, budget, jobs)
+    try:
+        study.prepare(budget)
+        with display:
+            if jobs == 1:
+                work(study, budget, sys.argv, display)
+            else:
+                warm_up(study, display)
+                Pool(study, jobs, budget, display).run()
+    except (Interrupted, KeyboardInterrupt):
+        again = shlex.join(["dlrun", "sweep", "resume", str(folder.path), *(["--jobs", str(jobs)] if jobs > 1 else [])])
+        done = sum(trial.state.is_finished() for trial in study.trials())
+        raise Interrupted(f"the sweep was stopped; {done} of {budget} trials are done", again) from None
+    best = print_results(study, budget, json)
+    if best is None:
+        raise RunError("no trial came to its end", f"dlrun sweep show {folder.path}")
+
+
+def print_results(study: Study, budget: int, json: bool) -> Any:
+    """Print the leaderboard, the importances and the way to the best config; return the best trial, if there is one."""
+    from dlrun.cli.output import print_json, print_table
+    from dlrun.sweep.results import summary
+
+    found = summary(study, budget)
+    if json:
+        print_json(found)
+        return found["best"]
+    rows = [
+        {
+            "trial": each["number"], "state": each["state"], **each["parameters"], found["metric"]: each["value"],
+            "epoch": each["epoch"], "epochs": each["epochs"], "seconds": each["seconds"], "run": each["path"],
+        }
+        for each in found["trials"]
+    ]  # fmt: skip
+    sys.stdout.write("\n")
+    names = [parameter.name for parameter in study.sweep.space.parameters]
+    columns = ["trial", "state", *names, found["metric"], "epoch", "epochs", "seconds", "run"]
+    if rows:
+        print_table(rows, columns)
+    for each in found["trials"]:
+        if each["problem"]:
+            sys.stdout.write(f"trial {each['number']} failed: {each['problem']}\n")
+    if found["importances"]:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in found["importances"].items())
+        sys.stdout.write(f"\nwhat matters: {shares}\n")
+    counts = ", ".join(f"{count} {state}" for state, count in found["counts"].items())
+    sys.stdout.write(f"\n{counts or 'no trial yet'}, of a budget of {budget}\n")
+    if found["best"]:
+        sys.stdout.write(f"the best config: dlrun train {found['best_config']}\n")
+    sys.stdout.write(f"{study.folder.path}\n")
+    return found["best"]
