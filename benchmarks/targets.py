@@ -74,6 +74,7 @@ TARGETS = {
     "anomaly_autoencoder": ANOMALIES,
     "anomaly_autoencoder_machine": ANOMALIES,
     "autoencoder_denoise": Target("loss", 0.0168, higher_is_better=False),
+    "vae_mnist": Target("loss", 100.5, higher_is_better=False),  # PyTorch's 95.6 and 5 nats; codes at their means
     "ratings": Target("rmse", 0.95, higher_is_better=False),
     "recommend": Target("recall_at_10", 1.5, times="popularity.recall_at_10"),
     "translate": Target("bleu", 25),
