@@ -10,14 +10,15 @@ Names: x (rows, time, features), w (features, gates), u (units, gates), hidden s
 time in training, one block of steps in inference. Within `width`, the columns from INPUTS_AT on are those that inputs
 feed, the first RECURRENT ones those that the hidden state feeds: they differ in a GRU only. `geometry` holds the sizes
 (`dlrun.layers.recurrent`). With a LOOKUP, x are ids (rows, time) and w is what they stand for, projected
-(`recurrent_lookup`). STATEFUL ones find the state to begin with before the first step's. A step is counted in the order of processing, a position in the order of the input.
+(`recurrent_lookup`). STATEFUL ones find the state to begin with before the first step's. A step is counted in the
+order of processing, a position in the order of the input.
 
 What a step of a strip of samples works on (z: the gates before activation, h, c and their gradients) lies close
 together in scratch memory: rows that are a sample apart fall into the same few sets of the L1 cache.
 
 A cell is a pair of helpers for one step of one sample (`dlrun.layers.lstm` and its like):
 
-    cell(z, gates, c, h, units)             z: before activation, gates: after it (may be z); c, h: before → after
+    cell(z, gates, c, h, units)             z: before activation, gates: after it; c, h: before → after
     cell_backward(gates, c_before, c, h_before, dh, dc, units)      gates: after activation → gradients; dh, dc: those
                                             of h and c → of h_before and c_before, but for what passes by the weights
 """
@@ -167,6 +168,7 @@ def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, ro
     """Take this thread's samples through time."""
     time, units, kept, width = g[TIME], g[UNITS], g[KEPT], g[WIDTH]
     all_z, all_h, all_c = scratch, shift(scratch, STRIP * width), shift(scratch, STRIP * (width + units))
+    not_kept = shift(scratch, STRIP * (width + 2 * units))
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     for strip in range(first, last, STRIP):
         count = min(STRIP, last - strip)
@@ -197,7 +199,7 @@ def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, ro
             for r in range(count):
                 row, z, h, c = strip + r, shift(all_z, r * width), shift(all_h, r * units), shift(all_c, r * units)
                 if g[HAS_MASK] == 0 or mask[row * time + position] != real(0):
-                    cell(z, shift(here, r * kept * width) if kept == time else z, c, h, units)
+                    cell(z, shift(here, r * kept * width) if kept == time else not_kept, c, h, units)
                 copy_entries(h, shift(hidden, row * g[HIDDEN_ROW] + s * g[HIDDEN_STEP]), units)
                 if g[STATE_STEP] != 0:
                     copy_entries(c, shift(states, row * g[STATE_ROW] + s * g[STATE_STEP]), units)

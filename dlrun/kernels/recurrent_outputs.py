@@ -41,8 +41,8 @@ def take_steps(hidden: In, mask: In, y: Out, geometry: InLong, rows: Live, threa
 
 @kernel
 def copy_state(
-    source: In, target: Out, source_row: Size, source_at: Size, target_row: Size, target_at: Size, units: Size, rows: Live,
-    thread: Thread, threads: Threads,
+    source: In, target: Out, source_row: Size, source_at: Size, target_row: Size, target_at: Size, units: Size,
+    rows: Live, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """target[row, target_at + j] = source[row, source_at + j], j < units: a stateful layer's state, in or out.
 

@@ -78,8 +78,9 @@ class Way:
         self.hidden = emit.saved(f"{self.prefix}hidden", self.all_states) if is_apart else emit.output
         keeps_states = self.cell.has_state and (emit.gradients or layer.stateful)
         self.state = (self.all_states, self.units) if keeps_states else (0, 0)
-        self.strip = ScratchSize(STRIP * (self.width + 2 * self.units) + MOST_COLUMNS)
-        """Room for what a step of a strip of samples works on: gates, hidden states and states."""
+        self.strip = ScratchSize(STRIP * (self.width + 2 * self.units) + self.width + MOST_COLUMNS)
+        """Room for what a step of a strip of samples works on: gates, hidden states and states; and for a sample's
+        gates after activation, where they aren't kept."""
 
     @property
     def states(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def simple_rnn_forward(
     """h = activation(x w + h_before u + bias), step by step.
 
     Shapes: x (rows, time, features), w and u packed in panels, bias (units), mask (rows, time), gates
-    (rows, kept, units), hidden (rows, steps, units), scratch (STRIP, 3 units). Saves for backward: gates, hidden.
+    (rows, kept, units), hidden (rows, steps, units), scratch (STRIP + 1, 3 units). Saves for backward: gates, hidden.
     Partition: samples.
     """
     states = shift(hidden, geometry[HIDDEN_AT])
