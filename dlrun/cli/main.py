@@ -23,6 +23,7 @@ from dlrun.cli import (
     predict,
     profile,
     recommend,
+    report,
     resume,
     runs,
     schema,
@@ -46,7 +47,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 for module in (
     train, validate, plan, cross_validate, evaluate, predict, recommend, detect, explain, generate, translate, resume,
-    check, profile, compare, diff, schema,
+    check, profile, compare, diff, report, schema,
 ):  # fmt: skip
     module.register(app)
 sweep.register(app)

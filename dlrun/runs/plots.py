@@ -39,7 +39,7 @@ def draw_curves(path: Path, history: History, title: str = "", best_epoch: int |
 
     Raises: MissingExtra without matplotlib; RunError when the file can't be written.
     """
-    panels = _panels(history.columns)
+    panels = panels_of(history.columns)
     columns = 2 if len(panels) in (2, 4) else min(len(panels), 3)
     rows = -(-len(panels) // columns)
     figure = new_figure(4.6 * columns, 3.2 * rows + 0.4, title)
@@ -146,7 +146,7 @@ def _draw_image(axes: Any, image: Array, x: float, y: float) -> None:
     axes.imshow(image, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest", extent=extent, aspect="auto")
 
 
-def _panels(columns: Sequence[str]) -> dict[str, dict[str, str]]:
+def panels_of(columns: Sequence[str]) -> dict[str, dict[str, str]]:
     """The columns of each panel by their labels, {"f1": {"train": "train/f1", "train cat": "train/f1/cat"}} say.
 
     Where there are several targets, each with a loss of its own, each has its own panels: digit/f1.

@@ -149,7 +149,7 @@ def test_without_matplotlib_there_is_one_note(monkeypatch, tmp_path):
 def test_each_of_several_targets_has_its_own_panels():
     names = ["loss", "kind/loss", "size/loss", "kind/f1/a", "kind/f1/b", "size/mae", "kl"]
     columns = [*FIRST_COLUMNS, *(f"{split}/{name}" for split in ("train", "validation") for name in names)]
-    found = plots._panels(columns)
+    found = plots.panels_of(columns)
     assert list(found) == ["loss", "kind/loss", "size/loss", "kind/f1", "size/mae", "kl", "learning rate"]
     assert found["kind/f1"] == {
         "train a": "train/kind/f1/a", "train b": "train/kind/f1/b",
