@@ -52,6 +52,8 @@ def summary_text(graph: Graph, plan: Plan) -> str:
         rows.append((str(row["layer"]), shape, f"{row['parameters']:,}", f"{row['flops']:,}"))
     lines = _table(rows)
     found = totals(graph, plan)
+    if len(graph.outputs) > 1:
+        lines.append("outputs: " + ", ".join(f"{target} from {node}" for target, node in graph.outputs.items()))
     lines.append(f"parameters: {found['parameters']:,}")
     calls = f"{found['calls']} calls, {found['barriers']} barriers"
     lines.append(f"a step of {plan.batch} samples: {found['step_flops']:,} FLOPs, {calls}")

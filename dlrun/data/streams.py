@@ -105,8 +105,8 @@ def check_stream(config: DataConfig, following: int) -> None:
 def stream_order(rows: int, batch: int) -> Array:
     """The order in which rows make `batch` streams at once: each goes on, step by step, at its place in the batch.
 
-    The rows, one after the other, are divided into streams of equal length, but that the first ones may have a row more:
-    theirs is the last step. (rows,) int64.
+    The rows, one after the other, are divided into streams of equal length, but that the first ones may have a row
+    more: theirs is the last step. (rows,) int64.
     """
     steps = -(-rows // batch)
     longer = rows - (steps - 1) * batch

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dlrun.compiler.passes.barriers import same_samples
 from dlrun.plan import Buffer, Call, Effect, Plan, effects
 
-
 LASTING = ("weights", "optimizer", "state")
 """What a step that is refused must leave as it was."""
 
