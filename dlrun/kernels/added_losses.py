@@ -4,9 +4,7 @@ from dlrun.kernels.lang import In, InOut, Live, Out, Thread, Threads, first_of, 
 
 
 @kernel
-def begin_term(
-    added: In, weights: In, term: Out, losses: InOut, rows: Live, thread: Thread, threads: Threads
-) -> None:
+def begin_term(added: In, weights: In, term: Out, losses: InOut, rows: Live, thread: Thread, threads: Threads) -> None:
     """term = weights * added, losses = losses + term. Shapes: all (rows). Partition: samples."""
     for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         term[r] = weights[r] * added[r]

@@ -1,7 +1,7 @@
 """The gradient of scaled dot-product attention: see dlrun.kernels.attention.
 
-    dv[j] = sum_q p[j, q] dy[q];   dp[j, q] = v[j] . dy[q];   ds = p (dp - sum_j p dp)
-    dq[q] = scale sum_j ds[j, q] k[j];   dk[j] = scale sum_q ds[j, q] q[q]
+dv[j] = sum_q p[j, q] dy[q];   dp[j, q] = v[j] . dy[q];   ds = p (dp - sum_j p dp)
+dq[q] = scale sum_j ds[j, q] k[j];   dk[j] = scale sum_q ds[j, q] q[q]
 """
 
 from math import inf
