@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dlrun.config.load import LoadedConfig
@@ -23,22 +23,24 @@ def check(sweep: Sweep) -> Sweep:
 
     Raises: LocatedConfigError with all problems, at the values that cause them; UsageError; DataError, MissingExtra.
     """
-    found: dict[tuple[Span, str], Located] = {}
+    found: dict[tuple[Span, str], list[Located]] = {}
+    tried = 0
     signatures: dict[str, Signature] = {}
     keys: dict[str, Assignment] = {}
     first: LoadedConfig | None = None
     for assignment in sweep.combinations():
+        tried += 1
         try:
             loaded = sweep.config_of(assignment)
             _check_fit(loaded, signatures)
         except LocatedConfigError as error:
             for one in error.located:
-                found.setdefault((one.span, one.problem.message), _in_trial(sweep, assignment, one))
+                found.setdefault((one.span, one.problem.message), []).append(_in_trial(sweep, assignment, one))
             continue
         first = first or loaded
         _expect_another(sweep, keys, key_of(loaded.config), assignment)
     if found or first is None:
-        raise LocatedConfigError(found.values(), sweep.base.source.name)
+        raise LocatedConfigError(_once(found, tried), sweep.base.source.name)
     return _with_metric(sweep, first)
 
 
@@ -52,6 +54,13 @@ def _check_fit(loaded: LoadedConfig, signatures: dict[str, Signature]) -> None:
         except ConfigError as error:
             raise fit.located(loaded, error) from None
     fit.validate(loaded, signatures[data])
+
+
+def _once(found: Mapping[tuple[Span, str], list[Located]], tried: int) -> Iterator[Located]:
+    """Yield each problem once: as the first combination has it, or without any if all of them have it."""
+    for (_, message), ones in found.items():
+        first = ones[0]
+        yield replace(first, problem=replace(first.problem, message=message)) if len(ones) == tried else first
 
 
 def _in_trial(sweep: Sweep, assignment: Assignment, one: Located) -> Located:

@@ -42,8 +42,9 @@ def read_section(root: Node, name: str) -> Section:
     normaliser, builder = Normaliser(), Builder()
     node = normaliser.normalise(entry.node, Record(SweepConfig), (KEY,))
     config = builder.record(node, SweepConfig)
-    located = [*normaliser.problems, *(Located(each, _span(node, each.path)) for each in builder.problems)]
     written = node.get("parameters")
+    others = [each for each in builder.problems if not _is_told_below(written, each.path)]
+    located = [*normaliser.problems, *(Located(each, _span(node, each.path)) for each in others)]
     parameters: list[Parameter] = []
     for rank, (path, each) in enumerate(written.entries.items() if written else (), start=501):
         try:
@@ -53,6 +54,13 @@ def read_section(root: Node, name: str) -> Section:
     if located or config is FAILED:
         raise LocatedConfigError(located, name)
     return Section(tuple(parameters), config)
+
+
+def _is_told_below(written: Node | None, path: Path) -> bool:
+    """Whether a problem is that of a parameter which is neither a list, nor a text, nor a mapping."""
+    found = None if written is None else written.get(*path[2:])
+    scalar = found is not None and not (found.is_mapping or found.is_list)
+    return path[:2] == (KEY, "parameters") and len(path) == 3 and scalar
 
 
 def _span(section: Node, path: Path) -> Span:

@@ -1,0 +1,105 @@
+"""Kills, Ctrl-C and several commands at once, against the real command."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from dlrun.runs.record import read_record
+from tests.cli.commands import Workplace, wait_until
+from tests.sweep.sweeps import GRID, SLOW, folder_of, states, study_of
+from tests.training.runs import assert_same_runs
+
+COMMAND = ("sweep", "slow.yaml", *GRID)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    place = Workplace(tmp_path_factory.mktemp("undisturbed"))
+    place.write(SLOW, "slow.yaml")
+    place.run(*COMMAND)
+    return folder_of(place, "slow-1")
+
+
+def assert_same_sweeps(one, other):
+    """Eight trials each, all finished, with the same bits and values."""
+    assert states(one) == states(other) == {"COMPLETE": 8}
+    names = {run.name for run in one.trials.iterdir()}
+    assert names == {run.name for run in other.trials.iterdir()}
+    assert len(names) == 8
+    for name in names:
+        assert_same_runs(one.run(name), other.run(name))
+    values = [{trial.user_attrs["key"]: trial.value for trial in study_of(each).trials()} for each in (one, other)]
+    assert values[0] == values[1]
+
+
+def began(process):
+    """Wait until a sweep has its folder: the first line."""
+    assert process.stdout.readline().startswith("sweeps/"), process.stderr.read()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_kills_at_any_moment_change_nothing(place, undisturbed, jobs):
+    """SIGKILL of the command at five random moments; its workers, if it has any, are left to themselves."""
+    place.write(SLOW, "slow.yaml")
+    generator, options = random.Random(jobs), ("--jobs", str(jobs))
+    for _ in range(5):
+        process = place.start(*COMMAND, *options)
+        began(process)
+        time.sleep(generator.uniform(0, 1.2))
+        process.kill()
+        process.communicate()
+    assert "8 finished, of a budget of 8" in place.run(*COMMAND, *options).stdout
+    assert_same_sweeps(folder_of(place, "slow-1"), undisturbed)
+
+
+def test_two_commands_at_once_share_the_trials(place, undisturbed):
+    place.write(SLOW, "slow.yaml")
+    processes = [place.start(*COMMAND) for _ in range(2)]
+    for process in processes:
+        out, err = process.communicate(timeout=100)
+        assert process.returncode == 0, (out, err)
+        assert "8 finished, of a budget of 8" in out
+    folder = folder_of(place, "slow-1")
+    assert not folder_of(place, "slow-2").path.exists()
+    assert_same_sweeps(folder, undisturbed)
+    records = [read_record(run / "run.json") for run in folder.trials.iterdir()]
+    assert all(record.resumed == () for record in records)
+    assert {record.process.pid for record in records} == {process.pid for process in processes}
+
+
+def running(folder):
+    """The processes that train a trial just now."""
+    runs = [folder.run(path.name) for path in folder.trials.iterdir()] if folder.trials.exists() else []
+    records = [read_record(run.record) for run in runs if run.record.exists()]
+    return [record.process.pid for record in records if record.observed_status() == "running"]
+
+
+def test_a_worker_that_is_killed_is_replaced(place, undisturbed):
+    place.write(SLOW, "slow.yaml")
+    process, folder = place.start(*COMMAND, "--jobs", "2"), folder_of(place, "slow-1")
+    wait_until(lambda: running(folder))
+    os.kill(running(folder)[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, (out, err)
+    assert "its process died (killed by SIGKILL); it is taken up again" in out
+    assert_same_sweeps(folder, undisturbed)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_names_the_command_that_goes_on(place, undisturbed, jobs):
+    place.write(SLOW, "slow.yaml")
+    process, folder = place.start(*COMMAND, "--jobs", str(jobs)), folder_of(place, "slow-1")
+    wait_until(lambda: running(folder))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert "of 8 trials are done" in err
+    more = " --jobs 2" if jobs == 2 else ""
+    assert f"help: dlrun sweep resume sweeps/slow-1{more}\n" in err
+    assert not running(folder)
+    assert states(folder).get("RUNNING", 0) <= jobs
+    place.run(*err.rpartition("help: dlrun ")[2].split())
+    assert_same_sweeps(folder, undisturbed)
