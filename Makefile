@@ -29,8 +29,8 @@ test: $(VENV)  ## everything, as in .ci/run
 bench: $(VENV)  ## dlrun beside the libraries that are installed; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks --results docs/benchmarks.json --page docs/benchmarks.md
 
-results: $(VENV)  ## train every shipped config on the real data and write docs/results.md
-	$(BIN)/python -m benchmarks.results
+results: $(VENV)  ## train every shipped config on the real data and write docs/results.md; SKIP="translate ..." leaves out
+	$(BIN)/python -m benchmarks.results $(if $(SKIP),--skip $(SKIP))
 
 schema: $(VENV)  ## the JSON Schema that editors use
 	$(BIN)/dlrun schema > dlrun.schema.json

@@ -119,7 +119,7 @@ def page(results: Sequence[Result], configs: Iterable[str]) -> str:
         "What the shipped configs reach: each trained by `dlrun train configs/NAME.yaml` (or `dlrun cross-validate`)",
         "with the seed it has, on the real data, and measured as the table says. `python -m benchmarks.results`, also",
         "`make results`, trains them all and writes this page; `python -m benchmarks.results mnist_cnn iris` repeats",
-        "some of it, `--skip` leaves some out. Whatever else the machine was doing is in the times.",
+        "some of it, `--skip` (make results SKIP=\"...\") leaves some out. Whatever else the machine was doing is in the times.",
         "",
         f"Measured on {machines}; last written with {found}.",
         "",
