@@ -19,6 +19,7 @@ from dlrun.cli import (
     evaluate,
     explain,
     generate,
+    init,
     plan,
     predict,
     profile,
@@ -47,7 +48,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 for module in (
     train, validate, plan, cross_validate, evaluate, predict, recommend, detect, explain, generate, translate, resume,
-    check, profile, compare, diff, report, schema,
+    check, profile, compare, diff, report, init, schema,
 ):  # fmt: skip
     module.register(app)
 sweep.register(app)

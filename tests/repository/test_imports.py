@@ -14,7 +14,7 @@ ORDER = (
     {"runs"},
     {"training"},
     {"sweep"},
-    {"report"},
+    {"report", "starter"},
     {"cli", "__main__"},
 )
 """From left to right: a package imports what stands to its left or beside it."""
