@@ -181,23 +181,24 @@ def print_results(study: Study, budget: int, json: bool) -> Any:
     if json:
         print_json(found)
         return found["best"]
+    labels = study.sweep.space.labels()
     rows = [
         {
-            "trial": each["number"], "state": each["state"], **each["parameters"], found["metric"]: each["value"],
-            "epoch": each["epoch"], "epochs": each["epochs"], "seconds": each["seconds"], "run": each["path"],
+            "trial": each["number"], "state": each["state"],
+            **{labels[name]: value for name, value in each["parameters"].items()},
+            found["metric"]: each["value"], "epoch": each["epoch"], "run": each["key"],
         }
         for each in found["trials"]
     ]  # fmt: skip
     sys.stdout.write("\n")
-    names = [parameter.name for parameter in study.sweep.space.parameters]
-    columns = ["trial", "state", *names, found["metric"], "epoch", "epochs", "seconds", "run"]
+    columns = ["trial", "state", *labels.values(), found["metric"], "epoch", "run"]
     if rows:
         print_table(rows, columns)
     for each in found["trials"]:
         if each["problem"]:
             sys.stdout.write(f"trial {each['number']} failed: {each['problem']}\n")
     if found["importances"]:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in found["importances"].items())
+        shares = ", ".join(f"{labels[name]} {share:.0%}" for name, share in found["importances"].items())
         sys.stdout.write(f"\nwhat matters: {shares}\n")
     counts = ", ".join(f"{count} {state}" for state, count in found["counts"].items())
     sys.stdout.write(f"\n{counts or 'no trial yet'}, of a budget of {budget}\n")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dlrun.sweep.study import Study
 
 WORDS = {"finished": "finished", "pruned": "pruned", "failed": "FAILED", "stopped": "stopped"}
-LAST_SHOWN = 8
+LAST_SHOWN = 6
 
 
 @dataclass

@@ -44,7 +44,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Condition:
-    """A parameter exists only where another has one of these values (YAML texts)."""
+    """Another parameter's values (YAML texts): without one of them this parameter doesn't exist."""
 
     name: str
     texts: tuple[str, ...]
@@ -154,9 +154,23 @@ class Space:
         """Return the values of a combination as a config has them."""
         return {name: self[name].plain_value(value) for name, value in assignment.items()}
 
+    def labels(self) -> dict[str, str]:
+        """Return for each parameter the least of its path's end that no other parameter ends in."""
+        names = [parameter.name for parameter in self.parameters]
+        found = {}
+        for name in names:
+            parts = name.split(".")
+            least = 2 if parts[-1] == "type" else 1
+            ends = (".".join(parts[-count:]) for count in range(least, len(parts) + 1))
+            found[name] = next(
+                (end for end in ends if sum(f".{each}".endswith(f".{end}") for each in names) == 1), name
+            )
+        return found
+
     def text(self, assignment: Assignment) -> str:
-        """Return a combination as people read it: optimizer.type=adam optimizer.learning_rate=0.00123."""
-        return " ".join(f"{name}={short(value)}" for name, value in assignment.items())
+        """Return a combination as people read it: optimizer.type=adam learning_rate=0.00123."""
+        labels = self.labels()
+        return " ".join(f"{labels[name]}={short(value)}" for name, value in assignment.items())
 
 
 def short(value: Value) -> str:
