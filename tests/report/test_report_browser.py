@@ -45,6 +45,29 @@ def test_it_opens_without_errors_and_all_charts_are_drawn(page):
     assert page.execute_script("return [...document.images].every(e => e.naturalWidth > 0)")
 
 
+def test_a_sweeps_charts_are_drawn(browser, tmp_path):
+    for package in ("plotly", "optuna"):
+        pytest.importorskip(package, reason=f"needs {package}")
+    from dlrun.report import sweep_report
+    from dlrun.report.blocks import Page, Section
+    from dlrun.report.page import write_page
+    from tests.report.test_sweep_report import LABELS, TRIALS
+
+    charts = [
+        sweep_report.parallel(TRIALS, LABELS, "loss"),
+        sweep_report.history(TRIALS, "loss", maximizes=False),
+        sweep_report.one_slice(TRIALS, "optimizer.learning_rate", "rate", "loss"),
+        sweep_report.one_slice(TRIALS, "optimizer.type", "type", "loss"),
+        sweep_report.importance_chart({"rate": 0.75, "type": 0.25}),
+    ]
+    write_page(tmp_path / "sweep.html", Page("sweep", [], [Section("Trials", charts)]))
+    browser.get_log("browser")
+    page = open_page(browser, (tmp_path / "sweep.html").as_uri())
+    assert page.get_log("browser") == []
+    assert page.execute_script("return document.querySelectorAll('.plot .plot-container').length") == len(charts)
+    assert page.execute_script("return document.querySelectorAll('#chart-0 .scatterlayer .trace').length") == 4
+
+
 def column(page, number):
     cells = f"[...document.querySelectorAll('#predictions table tr td:nth-child({number})')]"
     return page.execute_script(f"return {cells}.map(e => e.textContent)")
