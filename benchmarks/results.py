@@ -13,10 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from benchmarks.machine import commit_now
 from benchmarks.processes import ROOT
@@ -56,22 +58,36 @@ def measure(config: Path, runs: Path, overrides: Sequence[str]) -> Result:
     """Train a config, and measure it as its target says."""
     target, began = TARGETS.get(config.stem, Target()), time.perf_counter()
     path = str(config.relative_to(ROOT))
-    if target.folds is not None:
-        arguments = ("--folds", str(target.folds), "--new", "--json", "--runs", str(runs))
-        found = json.loads(dlrun("cross-validate", path, *overrides, *arguments))
-        metrics, folds = found["mean"], found["results"]
-        record = {"epochs": sum(fold["epochs"] for fold in folds), "train_seconds": 0.0, "data": {"variant": "full"}}
-        wall = time.perf_counter() - began
-    else:
+    if target.folds is None:
         run = dlrun("train", path, *overrides, "--runs", str(runs)).splitlines()[-1]
-        wall = time.perf_counter() - began
-        found = json.loads(dlrun(target.command, run, *target.options, "--json"))
-        metrics = {"popularity": found.get("popularity"), **found["metrics"]} if "metrics" in found else found
-        record = json.loads((Path(ROOT, run) / "run.json").read_text(encoding="utf-8"))
+        return replace(measure_run(config, Path(ROOT, run)), wall_seconds=time.perf_counter() - began, commit=COMMIT)
+    arguments = ("--folds", str(target.folds), "--new", "--json", "--runs", str(runs))
+    found = json.loads(dlrun("cross-validate", path, *overrides, *arguments))
+    epochs, wall = sum(fold["epochs"] for fold in found["results"]), time.perf_counter() - began
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
     return Result(
-        config.stem, _numbers(metrics), record["epochs"], record["train_seconds"], wall, record["data"]["variant"],
-        datetime.now(UTC).strftime("%Y-%m-%d"), COMMIT, cpu_name(), target.how,
+        config.stem, _numbers(found["mean"]), epochs, 0.0, wall, "full", today, COMMIT, cpu_name(), target.how
+    )
+
+
+def measure_run(config: Path, run: Path) -> Result:
+    """Measure a finished run of a config as its target says."""
+    target = TARGETS.get(config.stem, Target())
+    found = json.loads(dlrun(target.command, str(run), *target.options, "--json"))
+    metrics = {"popularity": found.get("popularity"), **found["metrics"]} if "metrics" in found else found
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    began, ended = (datetime.fromisoformat(record[name]) for name in ("started", "ended"))
+    return Result(
+        config.stem, _numbers(metrics), record["epochs"], record["train_seconds"], (ended - began).total_seconds(),
+        record["data"]["variant"], f"{ended:%Y-%m-%d}", (record["git"] or {}).get("commit", "")[:10], record["cpu"],
+        target.how,
     )  # fmt: skip
+
+
+def is_of(config: Path, run: Path) -> bool:
+    """Return whether a run was made with a config as it is now, comments aside."""
+    made = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in (config, run / "config.yaml")]
+    return bool(made[0] == made[1])
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -158,16 +174,20 @@ def main() -> int:
         "--set", nargs="+", default=[], metavar="PATH=VALUE", help="overrides; the page isn't written then"
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder that holds the runs")
+    parser.add_argument("--run", type=Path, help="a finished run of the one config named, instead of a new one")
     parser.add_argument("--only-page", action="store_true", help="train nothing, write the page anew")
     options = parser.parse_args()
     unknown = [name for name in (*options.configs, *options.skip) if name not in known]
     if unknown:
         parser.error(f"no config {', '.join(unknown)}: there are {', '.join(known)}")
+    if options.run is not None and (len(options.configs) != 1 or not is_of(known[options.configs[0]], options.run)):
+        parser.error("--run takes a run of the one config that is named, made with it as it is now")
     results, failed = read_figures(), []
     chosen = [name for name in shortest_first(options.configs or known, results) if name not in options.skip]
     for name in () if options.only_page else chosen:
         try:
-            result = measure(known[name], options.runs, options.set)
+            run = options.run
+            result = measure(known[name], options.runs, options.set) if run is None else measure_run(known[name], run)
         except subprocess.CalledProcessError:
             failed.append(name)
             continue

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import targets
-from benchmarks.results import Result, measure, page, row, shortest_first
+from benchmarks.results import Result, is_of, measure, page, row, shortest_first
 from benchmarks.targets import TARGETS, Target
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -59,3 +59,10 @@ def test_a_config_is_trained_and_measured(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(targets.TARGETS, "iris", Target("accuracy", 0.5, folds=2))
     found = measure(CONFIGS / "iris.yaml", tmp_path, ["training.epochs=2"])
     assert (found.epochs, found.how) == (4, "the mean of 2 folds")
+
+
+def test_a_run_is_of_a_config_whatever_its_comments(tmp_path: Path) -> None:
+    text = (CONFIGS / "iris.yaml").read_text(encoding="utf-8")
+    (tmp_path / "config.yaml").write_text("# another comment\n" + text, encoding="utf-8")
+    assert is_of(CONFIGS / "iris.yaml", tmp_path)
+    assert not is_of(CONFIGS / "digits.yaml", tmp_path)
