@@ -105,8 +105,9 @@ def _train(
         except CheckpointError:  # it begins anew, and comes to the same
             shutil.rmtree(run.path)
         else:
-            listener.heard(run)
-            if resuming.nothing_left(plan) is None:
+            if listener.heard(run):  # killed between the pruner's decision and the run's end
+                update_record(run.record, status="stopped", reason=PRUNED)
+            elif resuming.nothing_left(plan) is None:
                 continue_run(plan.config, run, listener, plan.restored, stopper, draws=False)
             else:  # killed between its last checkpoint and its end
                 update_record(run.record, status="finished", reason=None)
@@ -127,12 +128,17 @@ class TrialListener(Listener):
         self.metric = study.sweep.settings.metric or ""
         self.best = math.nan
 
-    def heard(self, run: RunDirectory) -> None:
-        """Take in the epochs that the run had before."""
+    def heard(self, run: RunDirectory) -> bool:
+        """Take in the epochs that the run had before; return whether the pruner ends it after them."""
+        ends = False
         for row in read_metrics(run.metrics).rows:
             value = row.get(self.metric)
-            if value is not None and is_better(value, self.best, self.study.maximizes):
+            if value is None:
+                continue
+            if is_better(value, self.best, self.study.maximizes):
                 self.best = float(value)
+            ends = self.study.prunes and self.study.report(self.claim, int(row["epoch"] or 0), float(value))
+        return ends
 
     def compiling(self, kernel: str, done: int, total: int) -> None:
         """Pass on."""

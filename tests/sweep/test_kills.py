@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
@@ -67,7 +68,29 @@ def test_two_commands_at_once_share_the_trials(place, undisturbed):
     assert_same_sweeps(folder, undisturbed)
     records = [read_record(run / "run.json") for run in folder.trials.iterdir()]
     assert all(record.resumed == () for record in records)
-    assert {record.process.pid for record in records} == {process.pid for process in processes}
+    assert {record.process.pid for record in records} <= {process.pid for process in processes}
+
+
+def test_a_command_that_sleeps_keeps_its_trial(place, undisturbed):
+    """Stopped (SIGSTOP) in the middle of a trial, while another command does the rest and waits for it."""
+    place.write(SLOW, "slow.yaml")
+    one, folder = place.start(*COMMAND), folder_of(place, "slow-1")
+    wait_until(lambda: running(folder))
+    one.send_signal(signal.SIGSTOP)
+    two = place.start(*COMMAND)
+    wait_until(lambda: states(folder).get("COMPLETE", 0) >= 7)
+    with pytest.raises(subprocess.TimeoutExpired):
+        two.wait(timeout=0.5)
+    assert states(folder) == {"COMPLETE": 7, "RUNNING": 1}
+    one.send_signal(signal.SIGCONT)
+    for process in (one, two):
+        out, err = process.communicate(timeout=100)
+        assert process.returncode == 0, (out, err)
+        assert "8 finished, of a budget of 8" in out
+    assert "other processes work on all that is left" in out
+    assert_same_sweeps(folder, undisturbed)
+    records = [read_record(run / "run.json") for run in folder.trials.iterdir()]
+    assert {record.process.pid for record in records} == {one.pid, two.pid}
 
 
 def running(folder):
