@@ -61,19 +61,19 @@ class Comparison:
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each figure, with a column for each run."""
-        facts: list[tuple[str, str, list[Any]]] = [
-            ("status", "", [run.record.observed_status() for run in self.runs]),
-            ("epochs", "", [run.record.epochs for run in self.runs]),
-            ("training seconds", "", [round(run.record.train_seconds, 3) for run in self.runs]),
-            ("parameters", "", [run.record.parameters for run in self.runs]),
+        facts: list[tuple[str, list[Any]]] = [
+            ("status", [run.record.observed_status() for run in self.runs]),
+            ("epochs", [run.record.epochs for run in self.runs]),
+            ("training seconds", [round(run.record.train_seconds, 3) for run in self.runs]),
+            ("parameters", [run.record.parameters for run in self.runs]),
         ]
         for name in self.metrics:
             found = [run.extremes(name) for run in self.runs]
-            facts.append((name, "best", [each and each.best for each in found]))
-            facts.append(("", "of epoch", [each and each.best_epoch for each in found]))
-            facts.append(("", "last", [each and each.last for each in found]))
+            facts.append((f"best {name}", [each and each.best for each in found]))
+            facts.append((f"epoch of best {name}", [each and each.best_epoch for each in found]))
+            facts.append((f"last {name}", [each and each.last for each in found]))
         labels = [run.label for run in self.runs]
-        return [{"": name, " ": what, **dict(zip(labels, values, strict=True))} for name, what, values in facts]
+        return [{"metric": name, **dict(zip(labels, values, strict=True))} for name, values in facts]
 
     def to_json(self) -> list[dict[str, Any]]:
         """An object for each run, JSON-able but for NaN."""

@@ -1,7 +1,10 @@
 """dlrun compare and dlrun diff: what they print on terminals, in pipes, and as JSON."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -23,10 +26,36 @@ def place(tmp_path_factory):
 def test_a_comparison_in_a_pipe(place):
     printed = place.call("compare", "small-1", "latest").stdout
     lines = printed.splitlines()
-    assert lines[0].split() == ["small-1", "small-2"]
-    assert re.search(r"^validation/accuracy +best +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
+    assert lines[0].split() == ["metric", "small-1", "small-2"]
+    assert re.search(r"^best validation/accuracy +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
     assert "\x1b" not in printed
     assert max(map(len, lines)) <= 100
+
+
+def test_a_narrow_terminal_has_no_line_that_is_wider(place):
+    if os.name != "posix":
+        pytest.skip("needs a pseudo-terminal")
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    reader, writer = pty.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 34, 0, 0))
+    command = [sys.executable, "-m", "dlrun", "compare", "small-1", "small-2", "-m", "validation/loss"]
+    environment = {name: value for name, value in place.environment().items() if name != "COLUMNS"}
+    subprocess.run(command, stdout=writer, cwd=place.folder, env=environment, check=True, timeout=100)
+    os.close(writer)
+    seen = b""
+    try:
+        while part := os.read(reader, 65536):
+            seen += part
+    except OSError:  # the terminal's other end is closed: all is read
+        pass
+    os.close(reader)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode()).splitlines()
+    assert "metric: best validation/loss" in lines
+    assert max(map(len, lines)) <= 34
 
 
 def test_its_curves_are_drawn_with_letters(place):
@@ -46,7 +75,7 @@ def test_json_and_a_picture_draws_too(place):
 
 
 def test_without_uniplot_the_table_stands_and_a_note(place, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "uniplot", None)
+    monkeypatch.setitem(sys.modules, "uniplot", None)
     done = place.call("compare", "small-1", "small-2")
     assert "validation/loss" in done.stdout
     assert "NOTE: no curves" in done.stderr

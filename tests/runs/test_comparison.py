@@ -41,7 +41,8 @@ def test_the_best_is_the_largest_accuracy_and_the_smallest_loss_and_the_first_of
 def test_rows_have_a_column_for_each_run(runs):
     rows = compare_runs(runs, ["accuracy"]).rows()
     facts = ["status", "epochs", "training seconds", "parameters"]
-    assert [row[""] for row in rows] == [*facts, "validation/accuracy", "", ""]
+    names = [f"{what} validation/accuracy" for what in ("best", "epoch of best", "last")]
+    assert [row["metric"] for row in rows] == [*facts, *names]
     assert [row["one-1"] for row in rows[-3:]] == [0.9, 2, 0.9]
     assert [row["two-1"] for row in rows[-3:]] == [0.2, 1, 0.1]
 
