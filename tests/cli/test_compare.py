@@ -32,7 +32,7 @@ def test_a_comparison_in_a_pipe(place):
     assert max(map(len, lines)) <= 100
 
 
-def test_a_narrow_terminal_has_no_line_that_is_wider(place):
+def test_a_narrow_terminal_has_paragraphs_and_a_plot_that_fits(place):
     if os.name != "posix":
         pytest.skip("needs a pseudo-terminal")
     import fcntl
@@ -44,7 +44,7 @@ def test_a_narrow_terminal_has_no_line_that_is_wider(place):
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 34, 0, 0))
     command = [sys.executable, "-m", "dlrun", "compare", "small-1", "small-2", "-m", "validation/loss"]
     environment = {name: value for name, value in place.environment().items() if name != "COLUMNS"}
-    subprocess.run(command, stdout=writer, cwd=place.folder, env=environment, check=True, timeout=100)
+    process = subprocess.Popen(command, stdout=writer, cwd=place.folder, env=environment)
     os.close(writer)
     seen = b""
     try:
@@ -53,9 +53,13 @@ def test_a_narrow_terminal_has_no_line_that_is_wider(place):
     except OSError:  # the terminal's other end is closed: all is read
         pass
     os.close(reader)
+    assert process.wait(timeout=100) == 0
     lines = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode()).splitlines()
     assert "metric: best validation/loss" in lines
-    assert max(map(len, lines)) <= 34
+    pytest.importorskip("uniplot", reason="needs uniplot (the extra plots)")
+    plot = lines[next(number for number, line in enumerate(lines) if line.startswith("┌")) - 1 :]
+    assert 15 < len(plot)
+    assert max(map(len, plot)) <= 34
 
 
 def test_its_curves_are_drawn_with_letters(place):
