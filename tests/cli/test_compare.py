@@ -58,7 +58,7 @@ def test_a_narrow_terminal_has_paragraphs_and_a_plot_that_fits(place):
     assert "metric: best validation/loss" in lines
     pytest.importorskip("uniplot", reason="needs uniplot (the extra plots)")
     plot = lines[next(number for number, line in enumerate(lines) if line.startswith("┌")) - 1 :]
-    assert 15 < len(plot)
+    assert len(plot) > 15
     assert max(map(len, plot)) <= 34
 
 
