@@ -44,8 +44,9 @@ def main(folder: SweepFolder, budget: int) -> int:
     """Work on a sweep for another process; return the exit code."""
     output = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # whatever else is printed goes where errors go
+    for number in (signal.SIGINT, signal.SIGTERM):  # a command in the background may have them ignored
+        signal.signal(number, signal.default_int_handler)
     threading.Thread(target=_follow, args=(os.getpid(),), daemon=True).start()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         work(Study(folder, folder.sweep()), budget, folder.read()["command"], Teller(output.write))
     except (Interrupted, KeyboardInterrupt, BrokenPipeError):
