@@ -137,7 +137,7 @@ def show(name: Name, json: Json = False, sweeps: SweepsFolder = Path("sweeps")) 
     from dlrun.sweep.study import Study
 
     folder = find_sweep(name, sweeps)
-    print_results(Study(folder, folder.sweep()), folder.read()["trials"], json)
+    print_results(Study(folder, folder.sweep()), folder.read()["trials"], json, weighs=True)
 
 
 def carry_out(folder: SweepFolder, budget: int, jobs: int, json: bool) -> None:
@@ -172,12 +172,12 @@ def carry_out(folder: SweepFolder, budget: int, jobs: int, json: bool) -> None:
         raise RunError("no trial came to its end", f"dlrun sweep show {folder.path}")
 
 
-def print_results(study: Study, budget: int, json: bool) -> Any:
-    """Print the leaderboard, the importances and the way to the best config; return the best trial, if there is one."""
+def print_results(study: Study, budget: int, json: bool, weighs: bool = False) -> Any:
+    """Print the leaderboard, the way to the best config, and with `weighs` the importances; return the best trial."""
     from dlrun.cli.output import print_json, print_table
     from dlrun.sweep.results import summary
 
-    found = summary(study, budget)
+    found = summary(study, budget, weighs)
     if json:
         print_json(found)
         return found["best"]
@@ -197,12 +197,14 @@ def print_results(study: Study, budget: int, json: bool) -> Any:
     for each in found["trials"]:
         if each["problem"]:
             sys.stdout.write(f"trial {each['number']} failed: {each['problem']}\n")
-    if found["importances"]:
+    if found.get("importances"):
         shares = ", ".join(f"{labels[name]} {share:.0%}" for name, share in found["importances"].items())
         sys.stdout.write(f"\nwhat matters: {shares}\n")
     counts = ", ".join(f"{count} {state}" for state, count in found["counts"].items())
     sys.stdout.write(f"\n{counts or 'no trial yet'}, of a budget of {budget}\n")
     if found["best"]:
         sys.stdout.write(f"the best config: dlrun train {found['best_config']}\n")
+        if not weighs:
+            sys.stdout.write(f"what mattered: dlrun sweep show {study.folder.path}\n")
     sys.stdout.write(f"{study.folder.path}\n")
     return found["best"]

@@ -117,8 +117,11 @@ def write_best(study: Study, results: list[TrialResult]) -> TrialResult | None:
     return best
 
 
-def summary(study: Study, budget: int) -> dict[str, Any]:
-    """Return all that is known about a sweep, JSON-able; best.yaml is written by the way."""
+def summary(study: Study, budget: int, weighs: bool = True) -> dict[str, Any]:
+    """Return all that is known about a sweep, JSON-able; best.yaml is written by the way.
+
+    With `weighs` the importances are among it: the part of Optuna that knows them takes seconds to import.
+    """
     results = trial_results(study)
     best = write_best(study, results)
     counts = {state: sum(each.state == state for each in results) for state in dict.fromkeys(STATES.values())}
@@ -131,7 +134,7 @@ def summary(study: Study, budget: int) -> dict[str, Any]:
         "pruner": study.sweep.settings.pruner,
         "budget": budget,
         "counts": {state: count for state, count in counts.items() if count},
-        "importances": importances(study),
+        **({"importances": importances(study)} if weighs else {}),
         "best": None if best is None else best.to_json(),
         "best_config": None if best is None else str(study.folder.best),
         "trials": [each.to_json() for each in results],
