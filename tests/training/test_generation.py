@@ -136,3 +136,11 @@ def test_a_share_of_the_likeliest():
 )
 def test_text_ends_before_a_stop(pieces, stop, expected):
     assert list(text_before(iter(pieces), stop)) == expected
+
+
+
+def test_the_caller_keeps_its_subnormal_numbers(tmp_path):
+    subnormal = np.full(4, 1e-40, np.float32)
+    steps, _ = models(tmp_path, NETWORKS["gru"])
+    steps.next_probabilities([2, 5, 3])
+    assert (subnormal * np.float32(2) > subnormal).all()
