@@ -152,8 +152,8 @@ class Executor:
 
         def run(program: Array) -> Callable[[Array], None]:
             block = self._loop_block(run_steps, program, table, scalars)
-            places = result.ctypes.data, result.ctypes.data + 8, block.ctypes.data
-            call = apart(lambda: function(*places, 0, 1, 0))
+            status, further = result.ctypes.data, result.ctypes.data + 8
+            call = apart(lambda: function(status, further, block.ctypes.data, 0, 1, 0))
 
             def step(live: Array) -> None:
                 table[0, : len(live)] = live

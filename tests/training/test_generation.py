@@ -138,7 +138,6 @@ def test_text_ends_before_a_stop(pieces, stop, expected):
     assert list(text_before(iter(pieces), stop)) == expected
 
 
-
 def test_the_caller_keeps_its_subnormal_numbers(tmp_path):
     subnormal = np.full(4, 1e-40, np.float32)
     steps, _ = models(tmp_path, NETWORKS["gru"])
