@@ -87,9 +87,9 @@ model:
     - {type: dense, units: 7, activation: softmax}
 loss: cross_entropy
 optimizer: adam
-training: {epochs: 2, batch_size: 4, threads: 1, shuffle: false}
+training: {epochs: 12, batch_size: 4, threads: 1, shuffle: false}
 """
-"""4,200 steps an epoch, some tenths of a second: the state is in the checkpoint of a run that is stopped in one."""
+"""4,200 steps an epoch, some tenths of a second each: the state is in the checkpoint of one that is stopped."""
 
 
 def test_a_state_carried_from_step_to_step_survives_kills_and_stops(place):
