@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.executor.floating import apart
 from dlrun.executor.memory import PAGE, page_zeros
 from dlrun.executor.profile_loop import run_steps_timed
 from dlrun.executor.run_loop import ALONE, BARRIER, CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
@@ -153,11 +152,10 @@ class Executor:
         def run(program: Array) -> Callable[[Array], None]:
             block = self._loop_block(run_steps, program, table, scalars)
             status, further = result.ctypes.data, result.ctypes.data + 8
-            call = apart(lambda: function(status, further, block.ctypes.data, 0, 1, 0))
 
             def step(live: Array) -> None:
                 table[0, : len(live)] = live
-                call()
+                function(status, further, block.ctypes.data, 0, 1, 0)
                 assert result[0] == FINISHED
 
             return step

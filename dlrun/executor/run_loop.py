@@ -15,6 +15,7 @@ from dlrun.kernels.lang import (
     call_kernel,
     flush_denormals,
     helper,
+    keep_denormals,
     kernel,
     spin_pause,
 )
@@ -104,19 +105,11 @@ def begin_step(  # type: ignore[no-untyped-def]
         wait(control, generation)
 
 
-@kernel
-def run_steps(
-    program: InLong, calls: Size, table: InLong, steps: Size, live: OutLong, words: Size, scalar_table: InDouble,
-    scalars: OutDouble, scalar_count: Size, control: Size, thread: Thread, threads: Threads,
-) -> int:  # fmt: skip
-    """Run steps until all are done, a stop is asked for, or a kernel returns a status that isn't 0.
-
-    program (calls, 3): function, argument block, flags: a BARRIER stands before it, thread 0 makes it ALONE.
-    table (steps, words): the live values of each step. scalar_table (steps, scalar_count): the optimizer's. Word STOP
-    of `control` asks for a stop at the next step's start; word DONE counts the finished steps. Returns FINISHED,
-    STOPPED, or the kernel's status.
-    """
-    flush_denormals()
+@helper
+def steps_of_thread(  # type: ignore[no-untyped-def]
+    program, calls, table, steps, live, words, scalar_table, scalars, scalar_count, control, thread, threads
+):  # fmt: skip
+    """Run steps until there is a reason to end; return it."""
     for step in range(steps + 1):
         begin_step(step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads)
         if step == steps:
@@ -129,7 +122,27 @@ def run_steps(
                 barrier(control, threads)
             if flags & ALONE and thread != 0:
                 continue
-            status: int = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
+            status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
             if status != 0:
                 return status
     return FINISHED
+
+
+@kernel
+def run_steps(
+    program: InLong, calls: Size, table: InLong, steps: Size, live: OutLong, words: Size, scalar_table: InDouble,
+    scalars: OutDouble, scalar_count: Size, control: Size, thread: Thread, threads: Threads,
+) -> int:  # fmt: skip
+    """Run steps until all are done, a stop is asked for, or a kernel returns a status that isn't 0.
+
+    program (calls, 3): function, argument block, flags: a BARRIER stands before it, thread 0 makes it ALONE.
+    table (steps, words): the live values of each step. scalar_table (steps, scalar_count): the optimizer's. Word STOP
+    of `control` asks for a stop at the next step's start; word DONE counts the finished steps. Returns FINISHED,
+    STOPPED, or the kernel's status. Subnormal numbers are zero inside, and again what they were for the caller after.
+    """
+    before = flush_denormals()
+    status: int = steps_of_thread(
+        program, calls, table, steps, live, words, scalar_table, scalars, scalar_count, control, thread, threads
+    )
+    keep_denormals(before)
+    return status

@@ -225,11 +225,14 @@ def atomic_store(target: Target) -> Any:
     return _atomic_store
 
 
-def _without_operands(emit: Any) -> Any:
+@cache
+def _spin_pause(x86: bool) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
     def operation(typingctx: Any) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            emit(builder)
+            if x86:
+                pause = ir.FunctionType(ir.VoidType(), [])
+                builder.call(cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), [])
             return context.get_dummy_value()
 
         return types.void(), codegen
@@ -237,39 +240,61 @@ def _without_operands(emit: Any) -> Any:
     return operation
 
 
-@cache
-def _spin_pause(x86: bool) -> Any:
-    def emit(builder: Any) -> None:
-        if x86:
-            pause = ir.FunctionType(ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), [])
-
-    return _without_operands(emit)
-
-
 def spin_pause(target: Target) -> Any:
     """Return the processor's hint that this is a spin loop."""
     return _spin_pause(target.x86)
 
 
+def _floating_control(builder: Any, access: str, slot: Any) -> None:
+    """Store the control word of this thread's floating-point unit into a slot ("st"), or load it from there ("ld")."""
+    kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer()])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{access}mxcsr")
+    builder.call(function, [builder.bitcast(slot, I8.as_pointer())])
+
+
 @cache
 def _flush_denormals(x86: bool) -> Any:
-    def emit(builder: Any) -> None:
-        if not x86:
-            return
-        slot = cgutils.alloca_once(builder, I32)
-        place = builder.bitcast(slot, I8.as_pointer())
-        access = ir.FunctionType(ir.VoidType(), [I8.as_pointer()])
-        builder.call(cgutils.get_or_insert_function(builder.module, access, "llvm.x86.sse.stmxcsr"), [place])
-        builder.store(builder.or_(builder.load(slot), I32(0x8040)), slot)
-        builder.call(cgutils.get_or_insert_function(builder.module, access, "llvm.x86.sse.ldmxcsr"), [place])
+    @intrinsic  # type: ignore[untyped-decorator]
+    def operation(typingctx: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            if not x86:
+                return I32(0)
+            slot = cgutils.alloca_once(builder, I32)
+            _floating_control(builder, "st", slot)
+            before = builder.load(slot)
+            builder.store(builder.or_(before, I32(0x8040)), slot)
+            _floating_control(builder, "ld", slot)
+            return before
 
-    return _without_operands(emit)
+        return types.int32(), codegen
+
+    return operation
 
 
 def flush_denormals(target: Target) -> Any:
-    """Return what sets this thread's flush-to-zero and denormals-are-zero bits.
+    """Return what sets this thread's flush-to-zero and denormals-are-zero bits, and gives what `keep_denormals` needs.
 
     Adam's moments decay into denormals, which are slow.
     """
     return _flush_denormals(target.x86)
+
+
+@cache
+def _keep_denormals(x86: bool) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def operation(typingctx: Any, before: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            if x86:
+                slot = cgutils.alloca_once(builder, I32)
+                builder.store(args[0], slot)
+                _floating_control(builder, "ld", slot)
+            return context.get_dummy_value()
+
+        return types.void(types.int32), codegen
+
+    return operation
+
+
+def keep_denormals(target: Target) -> Any:
+    """Return what gives this thread back the floating-point environment that it had before `flush_denormals`."""
+    return _keep_denormals(target.x86)

@@ -205,6 +205,7 @@ atomic_load = Primitive(f"{_INTRINSICS}:atomic_load")
 atomic_store = Primitive(f"{_INTRINSICS}:atomic_store")
 spin_pause = Primitive(f"{_INTRINSICS}:spin_pause")
 flush_denormals = Primitive(f"{_INTRINSICS}:flush_denormals")
+keep_denormals = Primitive(f"{_INTRINSICS}:keep_denormals")
 tile = Primitive("dlrun.kernels.tile:tile", by_lanes=True)
 """The register tile of every matrix product: see dlrun.kernels.tile."""
 descend = Primitive("dlrun.kernels.tile:descend", by_lanes=True)
