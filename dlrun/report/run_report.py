@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from dlrun.data.dataset import Dataset, Split
+from dlrun.data.dataset import Split
 from dlrun.data.signature import Feature
+from dlrun.data.texts import source_texts
 from dlrun.errors import DlrunError, MissingExtra
 from dlrun.executor.executor import Array
 from dlrun.report.blocks import Block, Code, Page, Section, Table
@@ -21,12 +23,13 @@ from dlrun.report.samples import mistake_block, reconstructions
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.metrics_csv import read_metrics
 from dlrun.runs.record import RunRecord, read_record
-from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
-from dlrun.training.evaluation import own_data
+from dlrun.training.checkpointing import Restored, open_checkpoint
+from dlrun.training.evaluation import measure
 from dlrun.training.events import Listener
 from dlrun.training.explain import is_image
 from dlrun.training.profile import profile_network
-from dlrun.training.reports import Report, make_reporters
+from dlrun.training.reports import Report
+from dlrun.training.run_data import held_out, own_data
 from dlrun.training.session import Session
 
 
@@ -83,10 +86,9 @@ def facts(record: RunRecord) -> list[tuple[str, Any]]:
 def _network_sections(
     run: RunDirectory, options: Options, notes: list[str], listener: Listener | None
 ) -> list[Section]:
-    path = checkpoint_path(run, options.checkpoint)
-    restored = read_training(path)
-    measured = _measure(restored, own_data(restored), options, listener, path)
-    sections = [Section(f"On the {measured.name} rows", [_metrics_table(measured, path.stem)])]
+    restored = open_checkpoint(run, options.checkpoint)
+    measured = _measure(restored, options, listener)
+    sections = [Section(f"On the {measured.name} rows", [_metrics_table(measured, restored.path.stem)])]
     several = len(measured.predictions) > 1
     for name, predictions in measured.predictions.items():
         blocks = _target_blocks(measured, name, predictions)
@@ -103,15 +105,12 @@ def _network_sections(
     return [*sections, Section("Network", [layer_table(session, profile), *weight_blocks(session, weights)])]
 
 
-def _measure(restored: Restored, dataset: Dataset, options: Options, listener: Listener | None, path: Any) -> Measured:
-    session = Session(restored.config.config, restored.config.layer_paths, dataset, listener)
-    name = options.split or next((each for each in ("test", "validation") if each in dataset.splits), "train")
+def _measure(restored: Restored, options: Options, listener: Listener | None) -> Measured:
+    session = restored.session(own_data(restored), listener)
+    name = options.split or held_out(session.dataset)
     rows = session.split(name)
-    session.evaluator(name, rows)
-    put_weights(session, restored.checkpoint, path)
-    reporters = make_reporters(session)
-    metrics, predictions = session.evaluate_all(name, rows, reporters.update)
-    return Measured(session, name, rows, metrics, predictions, {each.target: each for each in reporters.results()})
+    metrics, predictions, reports = measure(session, restored, name, rows)
+    return Measured(session, name, rows, metrics, predictions, {each.target: each for each in reports})
 
 
 def _metrics_table(measured: Measured, checkpoint: str) -> Table:
@@ -134,10 +133,11 @@ def _target_blocks(measured: Measured, name: str, predictions: Array) -> list[Bl
         if target.shape:
             return []
         classes = target.classes or ()
+        texts_of = partial(source_texts, measured.session.config.data, measured.session.dataset.fitted)
         return [
             *class_blocks(truth, predictions, classes),
             class_table(measured.reports[name]),
-            mistake_block(split, signature.inputs, truth, predictions, classes),
+            mistake_block(split, signature.inputs, truth, predictions, classes, texts_of),
         ]
     if target.label_counts is not None and predictions.min() >= 0 and predictions.max() <= 1:
         return [label_chart(truth, predictions), class_table(measured.reports[name])]

@@ -138,6 +138,7 @@ class Attributor:
         """`output` is the one that is explained; the only one when left out."""
         head = output or only({each.target.name: each for each in session.heads})
         config, signature = session.config, session.dataset.signature
+        self.heads = session.heads
         self.precision: str = config.precision
         self.embeddings = find_embeddings(session.graph, embedded)
         features = {

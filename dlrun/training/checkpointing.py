@@ -17,11 +17,13 @@ from typing import Any
 from dlrun.compiler.updates import moving_averages
 from dlrun.config.load import LoadedConfig, load_text
 from dlrun.data.codec import fitted_from_json, signature_from_json
+from dlrun.data.dataset import Dataset, Split
 from dlrun.data.signature import Signature
 from dlrun.errors import CheckpointError, ConfigError, UsageError
 from dlrun.executor.executor import Array
 from dlrun.runs.checkpoint import Checkpoint, load_checkpoint
 from dlrun.runs.directory import RunDirectory
+from dlrun.training.events import Listener
 from dlrun.training.session import Session
 from dlrun.training.state import TrainingState
 from dlrun.training.trainer import Trainer
@@ -33,14 +35,33 @@ OUT = "out/"
 
 @dataclass(frozen=True)
 class Restored:
-    """A checkpoint's content, understood."""
+    """A checkpoint's content, understood, and the file it is from."""
 
+    path: Path
     checkpoint: Checkpoint
     config: LoadedConfig
     signature: Signature
     fitted: Mapping[str, Any]
     fingerprint: str
     state: TrainingState
+
+    def dataset(self, split: Split | None = None) -> Dataset:
+        """Return a dataset of rows that were transformed as the run's; none yet without `split`."""
+        return Dataset(self.signature, {"predict": split} if split else {}, self.fingerprint, self.fitted)
+
+    def session(self, dataset: Dataset, listener: Listener | None = None) -> Session:
+        """Return a session of the run's network on a dataset. Its weights come by `put_weights`, once it has a plan."""
+        return Session(self.config.config, self.config.layer_paths, dataset, listener)
+
+    def predictor(self, split: Split, dataset: Dataset | None = None) -> Session:
+        """Return a session that predicts for rows, which need no targets, with the checkpoint's weights.
+
+        Raises: CheckpointError when they don't fit.
+        """
+        session = self.session(dataset or self.dataset(split))
+        session.evaluator("", split, loss=False)
+        put_weights(session, self)
+        return session
 
 
 def training_content(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -82,6 +103,7 @@ def read_training(path: Path) -> Restored:
     metadata = checkpoint.metadata
     try:
         return Restored(
+            path,
             checkpoint,
             load_text(metadata["config"], f"{path}: config"),
             signature_from_json(metadata["signature"]),
@@ -116,15 +138,20 @@ def checkpoint_path(run: RunDirectory, which: str | None) -> Path:
     return run.best if which == "best" else run.last
 
 
-def put_weights(session: Session, checkpoint: Checkpoint, path: Path) -> None:
+def open_checkpoint(run: RunDirectory, which: str | None) -> Restored:
+    """Read one of a run's checkpoints, as `checkpoint_path` chooses it. Raises: as that does, and CheckpointError."""
+    return read_training(checkpoint_path(run, which))
+
+
+def put_weights(session: Session, restored: Restored) -> None:
     """Give the session's network a checkpoint's weights. Raises: CheckpointError when they don't fit."""
     for name, place in session.variables().items():
-        _put(place, checkpoint.tensors.get(WEIGHTS + name), name, path)
+        _put(place, restored.checkpoint.tensors.get(WEIGHTS + name), name, restored.path)
 
 
-def put_training(trainer: Trainer, restored: Restored, path: Path) -> None:
+def put_training(trainer: Trainer, restored: Restored) -> None:
     """Bring a trainer to where a checkpoint was written. Raises: CheckpointError when it doesn't fit."""
-    tensors, averages = restored.checkpoint.tensors, trainer.session.averages()
+    path, tensors, averages = restored.path, restored.checkpoint.tensors, trainer.session.averages()
     for name, place in trainer.session.variables().items():
         _put(place, tensors.get((TRAINED if name in averages else WEIGHTS) + name), name, path)
         if name in averages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,8 @@ import numpy as np
 
 from dlrun.config.anomaly_config import AnomalyConfig
 from dlrun.config.load import LoadedConfig, load_text
-from dlrun.data.config import DataConfig, InputConfig, SplitConfig
+from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Array, Dataset, Split
-from dlrun.data.load import load
 from dlrun.errors import ConfigError, UsageError
 from dlrun.runs.directory import RunDirectory
 from dlrun.training.anomaly_fit import check_anomaly
@@ -27,9 +26,8 @@ from dlrun.training.anomaly_scores import (
     sample_errors,
     window_rates,
 )
-from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
-from dlrun.training.evaluation import own_data
-from dlrun.training.session import Session
+from dlrun.training.checkpointing import Restored, open_checkpoint
+from dlrun.training.run_data import file_config, file_data, own_data
 
 SPLITS = ("train", "validation", "test")
 
@@ -136,8 +134,7 @@ def detect(run: RunDirectory, request: Request) -> Detection:
 
     Raises: CheckpointError, DataError, UsageError; LocatedConfigError for an override that is wrong.
     """
-    path = checkpoint_path(run, request.checkpoint)
-    restored = read_training(path)
+    restored = open_checkpoint(run, request.checkpoint)
     loaded = _overridden(restored, request.overrides)
     config = loaded.config.anomaly or AnomalyConfig()
     data = loaded.config.data
@@ -145,11 +142,8 @@ def detect(run: RunDirectory, request: Request) -> Detection:
     _check(loaded, config, dataset, run)
 
     def scored(dataset: Dataset, split: Split) -> Scores:
-        session = Session(restored.config.config, restored.config.layer_paths, dataset)
-        session.evaluator("", split, loss=False)
-        put_weights(session, restored.checkpoint, path)
-        target = dataset.signature.target
-        errors = sample_errors(config, split, session.predict(split), target, data.window is not None)
+        predictions = restored.predictor(split, dataset).predict(split)
+        errors = sample_errors(config, split, predictions, dataset.signature.target, data.window is not None)
         return row_scores(config, errors, split.index)
 
     name = request.split or ("test" if "test" in dataset.splits else "validation")
@@ -166,11 +160,10 @@ def detect(run: RunDirectory, request: Request) -> Detection:
         scores = scored(dataset, _split(dataset, name))
     else:
         what = str(request.file)
-        other = _of_file(restored, data, request.file)
-        dataset = _load_file(restored, other, request.file)
-        known = _known(config, other, loaded)
+        dataset = file_data(restored, request.file)
+        known = _known(config, file_config(restored, request.file), loaded)
         scores = scored(dataset, next(iter(dataset.splits.values())))
-    return _detection(config, data, what, path.stem, (threshold, chosen), scores, known, dataset.notes)
+    return _detection(config, data, what, restored.path.stem, (threshold, chosen), scores, known, dataset.notes)
 
 
 def _detection(
@@ -231,37 +224,3 @@ def _split(dataset: Dataset, name: str) -> Split:
     if name not in dataset.splits:
         raise UsageError(f"the data have no {name} split", f"splits: {', '.join(dataset.splits)}")
     return dataset.splits[name]
-
-
-def _of_file(restored: Restored, data: DataConfig, file: Path) -> DataConfig:
-    """Return the config of another file's rows, all in one split, with the same columns. Raises UsageError."""
-    if "path" not in type(data.source).model_fields:
-        raise UsageError(f"the source {data.source.type} of this run reads no file that another could replace")
-    if not file.exists():
-        raise UsageError(f"there is no file {file}")
-    inputs = {
-        name: (data.inputs or {})
-        .get(name, InputConfig())
-        .model_copy(update={"columns": _columns(restored.fitted, name)})
-        for name in restored.signature.inputs
-    }
-    in_order = SplitConfig(type="chronological", sort_by=data.split.sort_by) if data.window else SplitConfig()
-    source = data.source.model_copy(update={"path": str(file)})
-    return data.model_copy(
-        update={"source": source, "split": in_order, "limit": None, "inputs": inputs, "augment": (), "resample": None}
-    )
-
-
-def _columns(fitted: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    return tuple(str(column["name"]) for column in fitted[f"inputs/{name}/columns"])
-
-
-def _load_file(restored: Restored, data: DataConfig, file: Path) -> Dataset:
-    try:
-        dataset = load(data, restored.config.config.seed, restored.fitted)
-    except ConfigError as error:
-        raise UsageError(f"{file} doesn't have what this run's config asks for: {error}") from error
-    shapes = {name: feature.shape for name, feature in dataset.signature.inputs.items()}
-    if shapes != {name: feature.shape for name, feature in restored.signature.inputs.items()}:
-        raise UsageError(f"{file} gives other inputs than the run's data")
-    return dataset

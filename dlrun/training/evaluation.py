@@ -10,19 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.config import DataConfig, InputConfig
 from dlrun.data.dataset import Dataset, Split
-from dlrun.data.load import load
 from dlrun.data.signature import Feature
-from dlrun.errors import CheckpointError, ConfigError, MissingExtra, UsageError
+from dlrun.errors import MissingExtra, UsageError
 from dlrun.executor.executor import Array
 from dlrun.metrics.confusion_matrix import ConfusionMatrix
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.files import write_text
 from dlrun.training.beam import Search
-from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
+from dlrun.training.checkpointing import Restored, open_checkpoint, put_weights
 from dlrun.training.heads import only
 from dlrun.training.reports import Report, make_reporters
+from dlrun.training.run_data import file_data, own_data
 from dlrun.training.session import Session
 from dlrun.training.translation import Translator, translated_input
 
@@ -74,28 +73,41 @@ def evaluate_run(
     A network that translates is measured by the BLEU of its translations too, which `search` looks for.
     Raises: CheckpointError, DataError; CheckpointError too when the data aren't those the run was made with.
     """
-    path = checkpoint_path(run, which)
-    restored = read_training(path)
+    restored = open_checkpoint(run, which)
     if split not in ("train", "validation", "test"):
         raise UsageError(f"there is no split {split!r}", "train, validation or test")
-    if file is not None:
-        dataset, rows = _other_data(restored, file)
-    else:
-        dataset = own_data(restored)
-        rows = Session(restored.config.config, restored.config.layer_paths, dataset).split(split)
-    session = Session(restored.config.config, restored.config.layer_paths, dataset)
-    session.evaluator(split, rows)
-    put_weights(session, restored.checkpoint, path)
-    reporters = make_reporters(session)
-    metrics, predictions = session.evaluate_all(split, rows, reporters.update)
-    notes = dataset.notes
+    session = restored.session(own_data(restored) if file is None else _other_data(restored, file))
+    rows = session.split(split) if file is None else next(iter(session.dataset.splits.values()))
+    metrics, predictions, reports = measure(session, restored, split, rows)
+    notes = session.dataset.notes
     if translated_input(restored) is not None:
         more, note = _translations(run, restored, rows, file, which, search or Search())
         metrics, notes = {**metrics, **more}, (*notes, note)
     data = str(file) if file is not None else f"the {split} split"
     baseline = session.ranker.measure(rows, popular=True) if session.ranker and split != "train" else {}
-    reports = reporters.results()
-    return Evaluation(metrics, predictions, rows, dataset.signature.targets, data, path.stem, notes, reports, baseline)
+    targets, checkpoint = session.dataset.signature.targets, restored.path.stem
+    return Evaluation(metrics, predictions, rows, targets, data, checkpoint, notes, reports, baseline)
+
+
+def measure(
+    session: Session, restored: Restored, split: str, rows: Split
+) -> tuple[dict[str, Any], dict[str, Array], tuple[Report, ...]]:
+    """Give a session the checkpoint's weights, and return metrics, predictions and reports for the rows of a split.
+
+    Raises: CheckpointError when the weights don't fit.
+    """
+    session.evaluator(split, rows)
+    put_weights(session, restored)
+    reporters = make_reporters(session)
+    metrics, predictions = session.evaluate_all(split, rows, reporters.update)
+    return metrics, predictions, reporters.results()
+
+
+def _other_data(restored: Restored, file: Path) -> Dataset:
+    if restored.config.config.data.negatives is not None:
+        way_out = "dlrun evaluate RUN --split validation, or dlrun predict RUN FILE for pairs of users and items"
+        raise UsageError("users' items are ranked on the run's own splits, which say what users have already", way_out)
+    return file_data(restored, file)
 
 
 def _translations(
@@ -110,52 +122,6 @@ def _translations(
     except (MissingExtra, UsageError) as error:
         return {}, f"no BLEU: {error.message}; {error.help}"
     return {"bleu": bleu.score}, f"BLEU {bleu.score:.2f} of beam {search.beam}: {bleu.signature}"
-
-
-def own_data(restored: Restored) -> Dataset:
-    """Return the data a run was trained on. Raises: CheckpointError where they are others by now."""
-    config = restored.config.config
-    dataset = load(config.data, config.seed, restored.fitted)
-    if dataset.fingerprint != restored.fingerprint:
-        raise CheckpointError(
-            "the data are not those this run was trained on: "
-            f"fingerprint {dataset.fingerprint[:12]}, the checkpoint has {restored.fingerprint[:12]}",
-            "give the file to evaluate on, if another one is meant: dlrun evaluate RUN FILE",
-        )
-    return dataset
-
-
-def _other_data(restored: Restored, file: Path) -> tuple[Dataset, Split]:
-    """Return another file's rows, all in one split, transformed as the run's training rows were."""
-    config = restored.config.config
-    source = config.data.source
-    if "path" not in type(source).model_fields:
-        raise UsageError(f"the source {source.type} of this run reads no file that another could replace")
-    if config.data.negatives is not None:
-        way_out = "dlrun evaluate RUN --split validation, or dlrun predict RUN FILE for pairs of users and items"
-        raise UsageError("users' items are ranked on the run's own splits, which say what users have already", way_out)
-    if not file.exists():
-        raise UsageError(f"there is no file {file}")
-    inputs = {name: _of_the_same_columns(restored, name) for name in restored.signature.inputs}
-    sort_by = config.data.split.sort_by if config.data.window else None
-    split = {"type": "chronological", "sort_by": sort_by} if sort_by else {}
-    changes = {"source": source.model_copy(update={"path": str(file)}), "split": split, "limit": None, "inputs": inputs}
-    data = DataConfig.model_validate({**dict(config.data), **changes, "augment": ()})
-    try:
-        dataset = load(data, config.seed, restored.fitted)
-    except ConfigError as error:
-        raise UsageError(f"{file} doesn't have what this run's config asks for: {error}") from error
-    if dataset.signature.inputs.keys() != restored.signature.inputs.keys():
-        raise UsageError(f"{file} gives other inputs than the run's data")
-    rows = next(dataset.splits[name] for name in ("test", "train", "validation") if name in dataset.splits)
-    return dataset, rows
-
-
-def _of_the_same_columns(restored: Restored, name: str) -> InputConfig:
-    """Return an input with its columns named: a column that only divided the rows is none of an input's here either."""
-    given = (restored.config.config.data.inputs or {}).get(name, InputConfig())
-    columns = tuple(str(column["name"]) for column in restored.fitted[f"inputs/{name}/columns"])
-    return given.model_copy(update={"columns": columns})
 
 
 def write_evaluation(run: RunDirectory, evaluation: Evaluation) -> None:

@@ -20,11 +20,11 @@ from dlrun.runs.explanations import draw_importance, draw_maps, write_arrays, wr
 from dlrun.runs.files import writing
 from dlrun.runs.plots import noting
 from dlrun.training.attribution import VECTORS, Attribution, Attributor
-from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
-from dlrun.training.evaluation import own_data
+from dlrun.training.checkpointing import Restored, open_checkpoint, put_weights
 from dlrun.training.importance import importance_rows, permutation_importance
+from dlrun.training.run_data import held_out, own_data
 from dlrun.training.scores import choose, choose_output
-from dlrun.training.session import Session, network_layers
+from dlrun.training.session import network_layers
 
 SAMPLES = 16
 """How many rows are explained one by one when nothing else is said."""
@@ -64,24 +64,14 @@ class _Task:
     """A trained network with its data, the rows to explain, and where the files go."""
 
     restored: Restored
-    path: Path
     dataset: Dataset
     split: Split
     options: Options
     folder: Path
     result: Explanation
 
-    def session(self) -> Session:
-        return Session(self.restored.config.config, self.restored.config.layer_paths, self.dataset)
-
-    def trained_session(self, split: Split) -> Session:
-        session = self.session()
-        session.evaluator("", split, loss=False)
-        put_weights(session, self.restored.checkpoint, self.path)
-        return session
-
     def attributor(self, rows: Split, embedded: Sequence[str] = ()) -> Attributor:
-        session = self.trained_session(rows)
+        session = self.restored.predictor(rows, self.dataset)
         output = choose_output(session.heads, self.options.target)[0]
         return Attributor(session, network_layers(self.restored.config.config), embedded, output)
 
@@ -92,12 +82,11 @@ def explain_run(run: RunDirectory, which: str | None, options: Options, folder: 
     Images get saliency and integrated-gradient maps, tokens their contributions, columns of tables and variables of
     series their permutation importance. Raises: CheckpointError, DataError, UsageError, RunError.
     """
-    path = checkpoint_path(run, which)
-    restored = read_training(path)
+    restored = open_checkpoint(run, which)
     dataset = own_data(restored)
-    name = options.split or next((each for each in ("test", "validation") if each in dataset.splits), "train")
-    session = Session(restored.config.config, restored.config.layer_paths, dataset)
-    task = _Task(restored, path, dataset, session.split(name), options, folder, Explanation(name, path.stem))
+    name = options.split or held_out(dataset)
+    rows = restored.session(dataset).split(name)
+    task = _Task(restored, dataset, rows, options, folder, Explanation(name, restored.path.stem))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     inputs = dataset.signature.inputs
@@ -192,7 +181,7 @@ def _explain_texts(task: _Task, names: Sequence[str]) -> None:
                 for place, token in zip(real, tokens, strict=True)
             ]  # fmt: skip
         path = task.folder / ("texts.html" if len(names) == 1 else f"texts_{name}.html")
-        write_text_page(path, f"{task.path.parent.parent.name}: {name}", page)
+        write_text_page(path, f"{task.restored.path.parent.parent.name}: {name}", page)
         task.result.files.append(path)
     write_table(task.folder / "tokens.csv", table)
     task.result.files.append(task.folder / "tokens.csv")
@@ -205,11 +194,10 @@ def _explain_columns(task: _Task, names: Sequence[str]) -> None:
     if config.data.source.windows() is not None:
         raise UsageError("a stream has no columns that could be shuffled")
     prepared = prepare(config.data, config.seed, task.restored.fitted)
-    rows, session = _some_rows(task, task.options.samples), task.session()
+    rows, session = _some_rows(task, task.options.samples), task.restored.session(task.dataset)
     base, found = permutation_importance(
-        session, rows, prepared, names, task.options.repeats,
-        lambda: put_weights(session, task.restored.checkpoint, task.path),
-    )  # fmt: skip
+        session, rows, prepared, names, task.options.repeats, lambda: put_weights(session, task.restored)
+    )
     task.result.rows["measures"] = [base]
     _keep_table(task, "columns", importance_rows(found))
     with noting(task.result.notes.append):
@@ -231,7 +219,7 @@ def _attributions(
 ) -> tuple[Attribution, list[dict[str, Any]]]:
     """(what the inputs contribute, a row of each sample's scores)."""
     outputs, _ = attributor.run(inputs)
-    output, wanted = choose_output(task.session().heads, task.options.target)
+    output, wanted = choose_output(attributor.heads, task.options.target)
     chosen = choose(output.target, wanted, outputs, rows)
     found = attributor.explain(inputs, baselines, chosen.weights, task.options.steps)
     samples = []

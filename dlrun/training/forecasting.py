@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dlrun.data.dataset import Dataset, Split
+from dlrun.data.dataset import Split
 from dlrun.data.forecast import Ending, column_names
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
 from dlrun.runs.directory import RunDirectory
-from dlrun.training.checkpointing import checkpoint_path, put_weights, read_training
+from dlrun.training.checkpointing import open_checkpoint
 from dlrun.training.session import Session
 
 
@@ -29,16 +29,13 @@ def forecast_rows(
     missing = [str(file) for file in files if not file.exists()]
     if missing:
         raise UsageError(f"there is no file {', '.join(missing)}")
-    path = checkpoint_path(run, which)
-    restored = read_training(path)
+    restored = open_checkpoint(run, which)
     config, signature = restored.config.config, restored.signature
     ending = Ending(config.data, restored.fitted, signature, files)
     if horizon > ending.series.horizon:
         ending.check_goes_on()
     split = ending.window()
-    session = Session(config, restored.config.layer_paths, Dataset(signature, {}, restored.fingerprint))
-    session.evaluator("", split, loss=False)
-    put_weights(session, restored.checkpoint, path)
+    session = restored.predictor(split)
     rows: list[dict[str, Any]] = []
     while len(rows) < horizon:
         forecast = _forecast(session, split)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from dlrun.data.config import DataConfig
-from dlrun.data.dataset import Dataset
 from dlrun.data.random import generator
 from dlrun.data.tokens import UNKNOWN, Tokenizer
 from dlrun.data.transforms.pad import Pad
@@ -17,9 +16,8 @@ from dlrun.data.transforms.tokenize import Tokenize
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
 from dlrun.runs.directory import RunDirectory
-from dlrun.training.checkpointing import Restored, checkpoint_path, put_weights, read_training
+from dlrun.training.checkpointing import Restored, open_checkpoint, put_weights
 from dlrun.training.reading import make_reader
-from dlrun.training.session import Session
 
 REPLACEMENT = "\ufffd"
 """What stands for bytes that are no whole character yet."""
@@ -59,16 +57,14 @@ class LanguageModel:
     """
 
     def __init__(self, run: RunDirectory, which: str | None = None, recompute: bool = False) -> None:
-        path = checkpoint_path(run, which)
-        restored = read_training(path)
+        restored = open_checkpoint(run, which)
         self.tokenizer, pads_start = _tokenizer(run, restored)
         name, feature = next(iter(restored.signature.inputs.items()))
         self.length = feature.shape[0]
-        dataset = Dataset(restored.signature, {}, restored.fingerprint, restored.fitted)
-        session = Session(restored.config.config, restored.config.layer_paths, dataset)
+        session = restored.session(restored.dataset())
         session.threads = 1  # one sample is one thread's work
         whole, steps, self.note = make_reader(session, name, self.length, pads_start)
-        put_weights(session, restored.checkpoint, path)
+        put_weights(session, restored)
         self._reader = whole if recompute or steps is None else steps
 
     def encode(self, prompt: str) -> tuple[list[int], list[str]]:

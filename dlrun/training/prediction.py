@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.dataset import Dataset
 from dlrun.data.predict import image_files, is_text, load_inputs, text_rows
 from dlrun.data.signature import Feature
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.files import write_text
-from dlrun.training.checkpointing import checkpoint_path, put_weights, read_training
+from dlrun.training.checkpointing import open_checkpoint
 from dlrun.training.heads import only
-from dlrun.training.session import Session
 
 ENDINGS = (".csv", ".json")
 
@@ -34,8 +32,7 @@ def predict_rows(
     inputs for networks that take text. Of several targets each has its columns, TARGET/prediction and so on.
     Raises: CheckpointError, DataError, UsageError.
     """
-    path = checkpoint_path(run, which)
-    restored = read_training(path)
+    restored = open_checkpoint(run, which)
     config = restored.config.config
     missing = [str(file) for file in files if not file.exists()]
     if missing:
@@ -45,14 +42,10 @@ def predict_rows(
         command = "generate" if len(restored.signature.inputs) == 1 else "translate"
         raise UsageError(f"{run.path} predicts a class at each position of a sequence", f"dlrun {command} {run.path}")
     split = load_inputs(config.data, restored.fitted, restored.signature, files, texts)
-    dataset = Dataset(restored.signature, {"predict": split}, restored.fingerprint, restored.fitted)
-    session = Session(config, restored.config.layer_paths, dataset)
-    session.evaluator("", split, loss=False)
-    put_weights(session, restored.checkpoint, path)
     places = origins(split.index, files, split.rows)
     if texts or is_text(files[0]):
         places = [{"text": text} for text in [*text_rows(config.data, files), *texts]]
-    found = session.predict_all(split)
+    found = restored.predictor(split).predict_all(split)
     if len(targets) == 1:
         return describe(only(found), only(targets), places)
     rows = [dict(place) for place in places]

@@ -11,9 +11,9 @@ from dlrun.data.dataset import Array
 from dlrun.data.negatives import number_of, positives
 from dlrun.errors import UsageError
 from dlrun.runs.directory import RunDirectory
-from dlrun.training.checkpointing import checkpoint_path, put_weights, read_training
-from dlrun.training.evaluation import own_data
+from dlrun.training.checkpointing import open_checkpoint, put_weights
 from dlrun.training.ranking import Ranker
+from dlrun.training.run_data import own_data
 from dlrun.training.session import Session
 
 
@@ -23,16 +23,15 @@ def recommend(run: RunDirectory, which: str | None, users: Sequence[str], count:
     Items that any row of the data has for the user are left out. Other inputs of the network are as in the user's last
     training row. Raises: UsageError where the run ranks no items or doesn't know a user; CheckpointError, DataError.
     """
-    path = checkpoint_path(run, which)
-    restored = read_training(path)
+    restored = open_checkpoint(run, which)
     negatives = restored.config.config.data.negatives
     if negatives is None:
         way_out = "data.negatives says which inputs are users and items: negatives: {user: user, item: item}"
         raise UsageError(f"{run.path} ranks no items: it has no negatives", way_out)
-    session = Session(restored.config.config, restored.config.layer_paths, own_data(restored))
+    session = restored.session(own_data(restored))
     ranker = Ranker(session)
     assert ranker.executor  # which holds the weights
-    put_weights(session, restored.checkpoint, path)
+    put_weights(session, restored)
     user_feature, item_feature = (session.dataset.signature.inputs[name] for name in (negatives.user, negatives.item))
     known, items = (user_feature.classes or ())[: number_of(user_feature)], item_feature.classes or ()
     chosen = [_index(user, known) for user in users] if users else list(range(len(known)))

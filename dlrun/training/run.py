@@ -160,7 +160,7 @@ def _prepare(
         )
         initialize(session, loaded.config.initialize_from, run.path.parent)
     else:
-        put_training(trainer, restored, run.last)
+        put_training(trainer, restored)
     recorder.resumed_at(trainer.state.step - trainer.state.step_of_epoch)
     write_text(run.resolved_config, resolved_yaml(loaded.config))
     return trainer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -12,14 +11,14 @@ from dlrun.compiler.compile import Model, compile_plan
 from dlrun.compiler.lower import Goal
 from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.updates import UpdateRule
-from dlrun.data.dataset import Dataset, Split
+from dlrun.data.dataset import Split
 from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError
 from dlrun.executor.executor import Array, Executor
 from dlrun.plan import Buffer, Plan, effects
 from dlrun.training.beam import Beams, Search
-from dlrun.training.checkpointing import Restored, put_weights
-from dlrun.training.session import EVALUATION_BATCH, Session
+from dlrun.training.checkpointing import Restored
+from dlrun.training.session import EVALUATION_BATCH
 from dlrun.training.steps import run_all, step_table
 
 STEP = 8
@@ -29,19 +28,17 @@ MOST_OF_A_BATCH = 1 << 22
 
 
 class SequenceModel:
-    """A run's network whose target is the next token of its input `grows`; `restored` is its checkpoint at `path`."""
+    """A run's network whose target is the next token of its input `grows`; `restored` is its checkpoint."""
 
-    def __init__(self, restored: Restored, path: Path, grows: str) -> None:
+    def __init__(self, restored: Restored, grows: str) -> None:
         self.grows = grows
         self._config = restored.config.config
         signature = restored.signature
         self.length = signature.inputs[grows].shape[0]
         row = {name: np.zeros((1, *each.shape), each.stored_dtype) for name, each in signature.inputs.items()}
         split = Split(row, {}, None, np.zeros(1, np.int64))
-        dataset = Dataset(signature, {"predict": split}, restored.fingerprint, restored.fitted)
-        self._session = Session(self._config, restored.config.layer_paths, dataset)
+        self._session = restored.predictor(split)
         self._weights = self._session.evaluator("", split, loss=False)
-        put_weights(self._session, restored.checkpoint, path)
         self._shapes = {name: array.shape for name, array in self._session.variables().items()}
 
     def decode(

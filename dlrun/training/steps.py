@@ -43,6 +43,16 @@ def mean_loss(executor: Executor, table: Array) -> float:
     return loss
 
 
+def step_losses(executor: Executor, table: Array) -> Array:
+    """Return the loss of each of an epoch's steps: the mean over its rows, with its penalty. Shape: (steps,)."""
+    losses = executor.data["out/losses"]
+    means = [np.mean(losses[first : first + rows], dtype=np.float64) for rows, _, first in table[:, :3]]
+    found = np.array(means, np.float64)
+    if "out/penalties" in executor.plan.buffers:
+        found += executor.data["out/penalties"][table[:, 5]]
+    return found
+
+
 def mean_parts(executor: Executor, rows: int, weights: Mapping[str, float]) -> dict[str, float]:
     """Return the means over so many rows of parts of the loss, by name, each divided by its weight in the loss."""
     found = {name: executor.data[f"out/parts/{name}"][:rows] for name in weights}

@@ -48,7 +48,7 @@ class Trainer:
         self.stop_reason: str | None = None
         self._split = session.split("train")
         drop_last = self.config.training.drop_last
-        self._table = step_table(0, session.sampling.rows, session.batch_size, drop_last, self._group)
+        self.table = step_table(0, session.sampling.rows, session.batch_size, drop_last, self._group)
         self._validates = "validation" in session.dataset.splits
         self._best = best_monitor(self.config, self._validates)
         self._early = early_stopping_monitor(self.config)
@@ -60,7 +60,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in an epoch."""
-        return len(self._table)
+        return len(self.table)
 
     @property
     def total_steps(self) -> int:
@@ -74,7 +74,7 @@ class Trainer:
         """Rows of the running epoch that its finished steps have used."""
         if not self.state.step_of_epoch:
             return 0
-        last = self._table[self.state.step_of_epoch - 1]
+        last = self.table[self.state.step_of_epoch - 1]
         return int(last[2] + last[0])
 
     def stop(self, reason: str) -> None:
@@ -137,7 +137,7 @@ class Trainer:
         if state.step_of_epoch == 0 and self.session.is_stateful:
             self.executor.forget()
         self.executor.data["order"][:] = self.session.epoch_order(state.epoch)
-        table = self._table.copy()
+        table = self.table.copy()
         table[:, 1] += state.epoch * self.steps_per_epoch
         table = table[state.step_of_epoch :][: max(0, self.total_steps - state.step)]
         began = time.perf_counter()
@@ -171,7 +171,7 @@ class Trainer:
             self.listener.progress(
                 Progress(
                     self.state.epoch + 1, self.config.training.epochs, step, self.steps_per_epoch, speed,
-                    mean_loss(self.executor, self._table[:step]), float(rates[index]), left,
+                    mean_loss(self.executor, self.table[:step]), float(rates[index]), left,
                 )
             )  # fmt: skip
 
@@ -217,7 +217,7 @@ class Trainer:
         row: dict[str, Any] = {
             "epoch": state.epoch + 1, "step": state.step, "seconds": state.seconds,
             "samples_per_second": rows / max(state.seconds, 1e-9), "learning_rate": rate,
-            "train/loss": mean_loss(self.executor, self._table[: state.step_of_epoch]),
+            "train/loss": mean_loss(self.executor, self.table[: state.step_of_epoch]),
         }  # fmt: skip
         parts = mean_parts(self.executor, rows, self.session.parts)
         row |= {f"train/{name}": value for name, value in parts.items()}

@@ -15,7 +15,7 @@ from dlrun.errors import UsageError
 from dlrun.runs.directory import RunDirectory
 from dlrun.training.beam import Search
 from dlrun.training.bleu import Bleu, measure_bleu
-from dlrun.training.checkpointing import Restored, checkpoint_path, read_training
+from dlrun.training.checkpointing import Restored, open_checkpoint
 from dlrun.training.sequence_model import SequenceModel
 
 
@@ -26,8 +26,7 @@ class Translator:
     """
 
     def __init__(self, run: RunDirectory, which: str | None = None) -> None:
-        path = checkpoint_path(run, which)
-        restored = read_training(path)
+        restored = open_checkpoint(run, which)
         grows = translated_input(restored)
         if grows is None:
             raise UsageError(
@@ -43,7 +42,7 @@ class Translator:
                 f"the network of {run.path} doesn't know where a text starts and ends",
                 f"train it with start_token and end_token in the tokenize of the input {grows!r}",
             )
-        self.model = SequenceModel(restored, path, grows)
+        self.model = SequenceModel(restored, grows)
 
     def translate(self, texts: Sequence[str], search: Search) -> list[str]:
         """Return each text's translation, "" of none. Raises: UsageError where the network takes more than one text."""

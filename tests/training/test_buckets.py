@@ -68,7 +68,7 @@ def test_shorter_steps_learn_the_same(text) -> None:
     plain = Executor(session.training_plan(), 1, {**trainer.executor.data, "out/losses": np.zeros(200, np.float32)})
     plain.arenas["weights"][:] = trainer.executor.arenas["weights"]
     trainer.executor.data["order"][:] = order
-    table = trainer._table
+    table = trainer.table
     lengths = {session.buckets.lengths[bucket] for bucket in session.buckets.of_steps(table, order)}
     assert len(lengths) > 1
     for executor in (trainer.executor, plain):
@@ -92,9 +92,9 @@ def test_a_stop_between_two_stretches_is_heard() -> None:
     session = Session(loaded.config, loaded.layer_paths, load(loaded.config.data, 0))
     trainer = Trainer(session, lambda *arguments: None, Listener())
     trainer.executor.data["order"][:] = session.epoch_order(0)
-    outcome = trainer.executor.run(trainer._table, trainer._scalars(trainer._table), lambda done: trainer.stop("told"))
+    outcome = trainer.executor.run(trainer.table, trainer._scalars(trainer.table), lambda done: trainer.stop("told"))
     assert outcome.stopped
-    assert outcome.steps < len(trainer._table)
+    assert outcome.steps < len(trainer.table)
 
 
 def test_metrics_are_those_of_validation_rows(tmp_path) -> None:

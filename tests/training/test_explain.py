@@ -10,10 +10,11 @@ import pytest
 from dlrun.data.random import permutation
 from dlrun.errors import UsageError
 from dlrun.training.attribution import Attributor
-from dlrun.training.checkpointing import checkpoint_path, put_weights, read_training
-from dlrun.training.evaluation import evaluate_run, own_data
+from dlrun.training.checkpointing import open_checkpoint
+from dlrun.training.evaluation import evaluate_run
 from dlrun.training.explain import Options, explain_run
-from dlrun.training.session import Session, network_layers
+from dlrun.training.run_data import own_data
+from dlrun.training.session import network_layers
 from tests.data.making import write_csv
 from tests.training.runs import start
 
@@ -103,13 +104,10 @@ def table(tmp_path_factory):
 
 
 def trained(run):
-    path = checkpoint_path(run, None)
-    restored = read_training(path)
-    session = Session(restored.config.config, restored.config.layer_paths, own_data(restored))
-    rows = session.split("test")
-    session.evaluator("", rows, loss=False)
-    put_weights(session, restored.checkpoint, path)
-    return session, rows
+    restored = open_checkpoint(run, None)
+    dataset = own_data(restored)
+    rows = dataset.splits["test"]
+    return restored.predictor(rows, dataset), rows
 
 
 def test_gradients_are_central_differences_of_the_logits(images):

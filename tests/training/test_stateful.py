@@ -7,9 +7,10 @@ from dlrun.config.load import load_text
 from dlrun.config.problems import LocatedConfigError
 from dlrun.data.streams import stream_order
 from dlrun.training.checkpointing import read_training
-from dlrun.training.evaluation import evaluate_run, own_data
+from dlrun.training.evaluation import evaluate_run
 from dlrun.training.fit import validate
 from dlrun.training.generation import LanguageModel, Sampling
+from dlrun.training.run_data import own_data
 from tests.training.runs import assert_same_runs, content_of, go_on, start, start_and_interrupt
 
 STREAM = """

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlrun.data.dataset import Dataset, Split
+from dlrun.data.dataset import Split
 from dlrun.data.sources.parallel_text import lines_in_order
 from dlrun.data.text_input import text_input
 from dlrun.errors import MissingExtra, UsageError
 from dlrun.training import sequence_model, session
 from dlrun.training.beam import Beams, Search
 from dlrun.training.bleu import measure_bleu
-from dlrun.training.checkpointing import put_weights, read_training
+from dlrun.training.checkpointing import read_training
 from dlrun.training.evaluation import evaluate_run
 from dlrun.training.prediction import predict_rows
 from dlrun.training.sequence_model import SequenceModel
@@ -142,10 +142,7 @@ def greedy(run, texts: list[str]) -> list[list[int]]:
         given, ids = text_input(config.data, restored.fitted, "digits", [text]), np.zeros((1, 10), np.int32)
         ids[0, 0] = START
         split = Split({"digits": given, "words": ids}, {}, None, np.zeros(1, np.int64))
-        dataset = Dataset(restored.signature, {"predict": split}, restored.fingerprint, restored.fitted)
-        model = session.Session(config, restored.config.layer_paths, dataset)
-        model.evaluator("", split, loss=False)
-        put_weights(model, restored.checkpoint, run.last)
+        model = restored.predictor(split)
         found = []
         for position in range(10):
             probabilities = model.predict(split)[0, position].copy()
@@ -180,7 +177,7 @@ def test_neither_batches_nor_stages_nor_threads_change_a_translation(numbers, mo
 
 def test_what_stays_is_computed_once(numbers) -> None:
     restored = read_training(numbers.last)
-    (*_, last) = SequenceModel(restored, numbers.last, "words")._stages()
+    (*_, last) = SequenceModel(restored, "words")._stages()
     whole, rest = ({call.node for call in executor.plan.calls} for executor in (last._whole, last._rest))
     assert "memory/attention/query_key_value" in whole - rest
     assert "transformer_decoder_1/cross_attention/key_value" in whole - rest
