@@ -32,7 +32,7 @@ class AveragedMetric(DecisionMetric):
     zero_division: Literal[0, 1] = 0
     """The value where a quotient has nothing to divide by."""
 
-    def start(self, target: Feature, outputs: int) -> Tracker:
+    def start(self, target: Feature, outputs: int) -> AveragedTracker:
         """A tracker without rows. Raises: ShapeError for numbers, or an average or class that the target has not."""
         problem = problem_of(self.type, target, outputs, ("classes", "binary", "multi_label"))
         return AveragedTracker(self, problem, self._positive(problem, target))
@@ -40,6 +40,12 @@ class AveragedMetric(DecisionMetric):
     @abstractmethod
     def quotient(self, hits: Floats, predicted: Floats, true: Floats) -> tuple[Floats, Floats]:
         """Numerator and denominator from the weighted counts. Shapes: (k,) each."""
+
+    def divided(self, hits: Floats, predicted: Floats, true: Floats) -> Floats:
+        """The quotient, `zero_division` where there is nothing to divide by. Shapes: (k,) each."""
+        numerator, denominator = self.quotient(hits, predicted, true)
+        empty = denominator == 0
+        return np.where(empty, float(self.zero_division), numerator / np.where(empty, 1.0, denominator))
 
     def resolved_average(self, problem: Problem) -> Average:
         """The average, with auto decided."""
@@ -98,8 +104,9 @@ class AveragedTracker(Tracker):
     def _values(self) -> Floats:
         counts = self.counts
         if self.average == "micro":
-            return self._divided(*(np.atleast_1d(each.sum()) for each in (counts.hits, counts.predicted, counts.true)))
-        values = self._divided(counts.hits, counts.predicted, counts.true)
+            sums = (np.atleast_1d(each.sum()) for each in (counts.hits, counts.predicted, counts.true))
+            return self.metric.divided(*sums)
+        values = self.metric.divided(counts.hits, counts.predicted, counts.true)
         if self.average == "per_class":
             return values
         if self.average == "binary":
@@ -109,8 +116,3 @@ class AveragedTracker(Tracker):
         if weights is not None and not weights.sum():
             weights = None  # as scikit-learn: without any weight all count the same
         return np.atleast_1d(np.average(values[counts.seen], weights=weights))
-
-    def _divided(self, hits: Floats, predicted: Floats, true: Floats) -> Floats:
-        numerator, denominator = self.metric.quotient(hits, predicted, true)
-        empty = denominator == 0
-        return np.where(empty, float(self.metric.zero_division), numerator / np.where(empty, 1.0, denominator))

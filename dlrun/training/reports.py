@@ -14,14 +14,17 @@ import numpy as np
 
 from dlrun.data.dataset import Array, Split
 from dlrun.data.signature import Feature
-from dlrun.metrics import METRICS, Metric, Tracker
-from dlrun.metrics.averaged import AveragedTracker
+from dlrun.metrics import METRICS, Metric
+from dlrun.metrics.decisions import ClassCounts
+from dlrun.metrics.f1 import F1
+from dlrun.metrics.precision import Precision
+from dlrun.metrics.recall import Recall
 from dlrun.training.heads import Output
 
 if TYPE_CHECKING:
     from dlrun.training.session import Session
 
-QUOTIENTS = ("precision", "recall", "f1")
+QUOTIENTS = (Precision(average="per_class"), Recall(average="per_class"), F1(average="per_class"))
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,9 @@ class Reporter:
 
     def __init__(self, output: Output) -> None:
         self.output = output
-        self._by_class: tuple[Tracker, ...] = ()
         target, outputs = output.target, output.shape[-1]
-        if has_classes(target):
-            self._by_class = tuple(
-                METRICS[name].model_validate({"average": "per_class"}).start(target, outputs) for name in QUOTIENTS
-            )
+        self._by_class = [QUOTIENTS[0].start(target, outputs)] if has_classes(target) else []
+        """Counts what all quotients are of."""
         self._measures = tuple(metric.start(target, outputs) for metric in _measures(target))
 
     def update(self, split: Split, index: Array, predictions: Mapping[str, Array]) -> None:
@@ -61,7 +61,8 @@ class Reporter:
         """Return what was counted."""
         measures = {name: value for tracker in self._measures for name, value in tracker.result().items()}
         numbers = {name: value for name, value in measures.items() if isinstance(value, int | float)}
-        return Report(self.output.target.name, *_class_rows(self._by_class), numbers)
+        rows, averages = _class_rows(self._by_class[0].counts) if self._by_class else ((), ())
+        return Report(self.output.target.name, rows, averages, numbers)
 
 
 class Reporters:
@@ -103,13 +104,10 @@ def _measures(target: Feature) -> Sequence[Metric]:
     return [METRICS[name].model_validate({}) for name in names]
 
 
-def _class_rows(trackers: Sequence[Tracker]) -> tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]:
+def _class_rows(counts: ClassCounts) -> tuple[tuple[Mapping[str, Any], ...], tuple[Mapping[str, Any], ...]]:
     """Return a row for each class, and their means: over the classes that occur, as in scikit-learn's report."""
-    if not trackers:
-        return (), ()
-    counts = next(tracker.counts for tracker in trackers if isinstance(tracker, AveragedTracker))
-    found = [np.asarray(list(tracker.result().values()), np.float64) for tracker in trackers]
-    columns, true, seen = dict(zip(QUOTIENTS, found, strict=True)), counts.true, counts.seen
+    columns = {metric.type: metric.divided(counts.hits, counts.predicted, counts.true) for metric in QUOTIENTS}
+    true, seen = counts.true, counts.seen
     rows = tuple(
         {"class": name, **{key: float(values[i]) for key, values in columns.items()}, "rows": float(true[i])}
         for i, name in enumerate(counts.problem.names)
