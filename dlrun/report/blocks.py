@@ -117,6 +117,8 @@ class Page:
     facts: Sequence[tuple[str, Any]]
     sections: Sequence[Section]
     notes: Sequence[str] = ()
+    home: Link | None = None
+    """Where the page was opened from, if it is part of a site."""
 
 
 def one(title: str, traces: Sequence[Mapping[str, Any]], **options: Any) -> Chart:

@@ -26,12 +26,16 @@ function draw(index, view) {
   return Plotly.react(`chart-${index}`, copy.traces, themed(copy.layout), config);
 }
 
-async function drawAll() {
+async function unpack() {
   const packed = Uint8Array.from(atob(document.getElementById("library").textContent), (letter) => letter.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const script = document.createElement("script");
   script.textContent = await new Response(stream).text();
   document.head.append(script);
+}
+
+async function drawAll() {
+  if (!window.Plotly) await unpack();
   await Promise.all(charts.map((chart, index) => draw(index, 0)));
   document.body.dataset.drawn = charts.length;
 }
@@ -50,16 +54,17 @@ function compare(one, other) {
   return one.textContent.localeCompare(other.textContent, undefined, { numeric: true });
 }
 
+function sortBy(head, sign) {
+  for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+  const body = head.closest("table").tBodies[0];
+  const rows = [...body.rows].sort((a, b) => sign * compare(a.cells[head.cellIndex], b.cells[head.cellIndex]));
+  body.append(...rows);
+}
+
 for (const button of document.querySelectorAll("th button")) {
-  button.addEventListener("click", () => {
-    const head = button.parentElement;
-    const sign = head.ariaSort === "ascending" ? -1 : 1;
-    for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
-    const body = head.closest("table").tBodies[0];
-    const rows = [...body.rows].sort((a, b) => sign * compare(a.cells[head.cellIndex], b.cells[head.cellIndex]));
-    body.append(...rows);
-  });
+  const head = button.parentElement;
+  button.addEventListener("click", () => sortBy(head, head.ariaSort === "ascending" ? -1 : 1));
 }
 
 drawAll();

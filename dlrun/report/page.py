@@ -7,6 +7,7 @@ import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,16 @@ DIGITS = 6
 """Significant digits of numbers in charts."""
 
 
+@dataclass(frozen=True)
+class Site:
+    """Where a page that is served, rather than kept as a file, finds what it shares with others."""
+
+    library: str
+    """The address of Plotly's JavaScript."""
+    scripts: tuple[str, ...] = ()
+    """Addresses of scripts that run after the page's own."""
+
+
 def write_page(path: Path, page: Page) -> None:
     """Write a page. Raises: MissingExtra without plotly or Jinja2; RunError when the file can't be written."""
     write_text(path, render(page))
@@ -34,8 +45,8 @@ def check_libraries() -> None:
             raise MissingExtra(package, "report", "writing reports")
 
 
-def render(page: Page) -> str:
-    """The page as HTML. Raises: MissingExtra without plotly or Jinja2."""
+def render(page: Page, site: Site | None = None) -> str:
+    """The page as HTML, whole in itself but for what a site has. Raises: MissingExtra without plotly or Jinja2."""
     check_libraries()
     import jinja2
 
@@ -45,13 +56,14 @@ def render(page: Page) -> str:
     environment.tests["number_cell"] = _is_number
     environment.filters |= {"shown": shown, "order": order}
     charts = [block for section in page.sections for block in section.blocks if isinstance(block, Chart)]
-    template = environment.from_string(_file("page.html"))
+    template = environment.from_string(asset("page.html"))
     text: str = template.render(
         page=page,
-        style=_file("page.css"),
-        script=_file("page.js"),
+        style=asset("page.css"),
+        script=asset("page.js"),
         charts=_json([{"views": _views(chart), "layout": chart.layout} for chart in charts]),
-        library=plotting_library(),
+        library=None if site else plotting_library(),
+        site=site,
         number={id(chart): index for index, chart in enumerate(charts)},
         id=id,
     )
@@ -69,7 +81,8 @@ def _views(chart: Chart) -> list[dict[str, Any]]:
     return [{"name": view.name, "traces": view.traces} for view in chart.views]
 
 
-def _file(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file of this package: page.css, page.js."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ ORDER = (
     {"training"},
     {"sweep"},
     {"report", "starter"},
+    {"board"},
     {"cli", "__main__"},
 )
 """From left to right: a package imports what stands to its left or beside it."""

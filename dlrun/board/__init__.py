@@ -1,0 +1,1 @@
+"""The board: a folder of runs and sweeps in a browser, live while they train."""
