@@ -24,10 +24,13 @@ from benchmarks.parts import Unsupported
 from benchmarks.processes import ContenderFailed
 from benchmarks.starts import measure_starts
 from benchmarks.suite import EVALUATION_BATCH, PARTS, cases
+from benchmarks.sweeps import measure_sweeps
 from benchmarks.tables import entry_text
 from benchmarks.together import measure_together
 from dlrun.errors import DlrunError
 
+MOST_SWEEPS = 3
+"""Rounds of whole searches, which take minutes."""
 MISTAKES = (ValueError, RuntimeError, Unsupported, ContenderFailed, DlrunError)
 
 
@@ -79,6 +82,8 @@ def work(options: argparse.Namespace) -> Iterator[tuple[str, str, Callable[[], o
             yield part, "mnist_cnn", partial(measure_memory, options.threads, say)
         elif part == "together":
             yield part, "four networks", partial(measure_together, effort, say)
+        elif part == "sweeps":
+            yield part, "mnist_cnn", partial(measure_sweeps, min(effort.rounds, MOST_SWEEPS), options.threads, say)
         else:
             raise ValueError(f"no part {part!r}: there are {', '.join(PARTS)}")
 

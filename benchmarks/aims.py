@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.contender import PEERS
-from benchmarks.figures import Comparison, Memory, Sitting, Starts, Together, geometric_mean
+from benchmarks.figures import Comparison, Memory, Sitting, Starts, Sweeps, Together, geometric_mean
 from benchmarks.suite import DEEPER, MAIN
 from benchmarks.together import AFTER, AT_ONCE
 
@@ -35,6 +35,7 @@ def aims(sitting: Sitting) -> list[Aim]:
         *_of_starts(sitting.of("starts")),
         _of_memory(sitting.of("memory")),
         _of_together(sitting.of("together")),
+        *_of_sweeps(sitting.of("sweeps")),
     ]
 
 
@@ -113,6 +114,16 @@ def _of_together(together: list[Together]) -> Aim:
     seconds = {way: statistics.median(values) for way, values in together[0].seconds.items()}
     after = next(value for way, value in seconds.items() if way.startswith(AFTER))
     return Aim(what, aim, f"{seconds[AT_ONCE] / after:.2f} times as long", seconds[AT_ONCE] <= after)
+
+
+def _of_sweeps(sweeps: list[Sweeps]) -> Iterator[Aim]:
+    yield _at_least("trials an hour, against PyTorch with Optuna", 4.0, sweeps[0].ratio() if sweeps else None)
+    what, aim = "a trial of a sweep over widths, against one over learning rates", "costs no more (within 10 %)"
+    if not sweeps:
+        yield Aim(what, aim)
+        return
+    widths, rates = (statistics.median(seconds) for seconds in sweeps[0].alike.values())
+    yield Aim(what, aim, f"{widths / rates:.2f} times as long", widths <= 1.1 * rates)
 
 
 def behind(sitting: Sitting) -> list[str]:

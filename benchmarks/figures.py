@@ -94,8 +94,56 @@ class Together:
     seconds: dict[str, list[float]]
 
 
+@dataclass
+class Search:
+    """A contender's search with so many trials at once: seconds a trial of each round, start and end of it included.
+
+    `values` are the best validation accuracies by the trials' parameters.
+    """
+
+    contender: str
+    jobs: int
+    threads: int
+    seconds: list[float] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def seconds_a_trial(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def trials_an_hour(self) -> float:
+        """The same the other way round."""
+        return 3600 / self.seconds_a_trial
+
+
+@dataclass
+class Sweeps:
+    """Searches of `trials` combinations; and dlrun's seconds a trial where widths vary, and where learning rates do."""
+
+    config: str
+    trials: int
+    epochs: int
+    rows: int
+    held: int
+    searches: list[Search]
+    alike: dict[str, list[float]]
+
+    def fastest(self, contender: str) -> Search | None:
+        """Return a contender's faster way to use the cores."""
+        found = [each for each in self.searches if each.contender == contender and each.seconds]
+        return max(found, key=lambda each: each.trials_an_hour, default=None)
+
+    def ratio(self) -> float | None:
+        """Return dlrun's trials an hour over PyTorch's, each in its faster way."""
+        own, peer = self.fastest("dlrun"), self.fastest("pytorch")
+        return own.trials_an_hour / peer.trials_an_hour if own and peer else None
+
+
 KINDS: dict[str, type[Any]] = {
-    "training": Comparison, "inference": Comparison, "starts": Starts, "memory": Memory, "together": Together
+    "training": Comparison, "inference": Comparison, "starts": Starts, "memory": Memory, "together": Together,
+    "sweeps": Sweeps,
 }  # fmt: skip
 """What each part of a sitting consists of."""
 
@@ -141,6 +189,8 @@ def read_sitting(path: Path) -> Sitting:
         value = fields.pop("value")
         if "figures" in value:
             value["figures"] = [Figures(**figures) for figures in value["figures"]]
+        if "searches" in value:
+            value["searches"] = [Search(**search) for search in value["searches"]]
         sitting.put(Entry(**fields, value=KINDS[fields["part"]](**value)))
     return sitting
 

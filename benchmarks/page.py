@@ -8,7 +8,15 @@ from benchmarks.aims import aims, behind
 from benchmarks.contender import PEERS
 from benchmarks.figures import Comparison, Sitting
 from benchmarks.suite import BATCHES, CASES, DEEPER, MAIN
-from benchmarks.tables import comparison_text, memory_table, speeds_table, starts_table, table, together_table
+from benchmarks.tables import (
+    comparison_text,
+    memory_table,
+    speeds_table,
+    starts_table,
+    sweeps_table,
+    table,
+    together_table,
+)
 
 FILES = "--results docs/benchmarks.json --page docs/benchmarks.md"
 METHOD = """\
@@ -44,6 +52,17 @@ they would take 141 MB more.
 TOGETHER = """\
 The same steps of mlp, mnist_cnn, cifar_cnn and lstm, batch 32, in four processes of dlrun that are ready; from the
 first request to the last answer. The last row has more threads than cores.
+"""
+
+
+SWEEPS = """\
+Whole searches, from the command to the best trial: [configs/sweep.yaml](../benchmarks/configs/sweep.yaml) varies two
+widths, the learning rate and the batch size of the MNIST CNN, {trials} trials of {epochs} epochs on {rows:,} images,
+each measured on {held:,}. `dlrun sweep` and [a script of PyTorch and Optuna](../benchmarks/plain_sweep.py) train the
+same combinations on the same images; dlrun keeps every trial as a run with its checkpoints and curves, the script
+keeps nothing. Both were measured in turns, with one trial at a time on all cores and with a trial on each core,
+the faster of these in every round. Kernels were compiled before: that is done once for a machine, whatever the widths.
+The second table is of eight widths around a mean of 32, beside eight learning rates at 32; starts are part of both.
 """
 
 
@@ -114,8 +133,10 @@ def _parts(sitting: Sitting) -> Iterator[str]:
         ("starts", "Starts", STARTS, starts_table),
         ("memory", "Memory", MEMORY, lambda found: memory_table(found[0])),
         ("together", "Four networks at once", TOGETHER, lambda found: together_table(found[0])),
+        ("sweeps", "Sweeps", SWEEPS, lambda found: sweeps_table(found[0])),
     ):
         if sitting.of(part):
+            about = about.format_map(vars(sitting.of(part)[0])) if part == "sweeps" else about
             yield from (f"## {title}\n", about, make(sitting.of(part)) + "\n")
 
 

@@ -49,6 +49,7 @@ PARTS = {
     "starts": "seconds from a command to its first step, and a library's import",
     "memory": "peak memory of training the MNIST CNN on all of MNIST",
     "together": "four networks at once in four processes, and one after the other",
+    "sweeps": "trials an hour of `dlrun sweep`, and of the same search with PyTorch and Optuna",
 }
 """What a sitting consists of, in this order."""
 

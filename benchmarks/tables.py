@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.contender import PEERS
-from benchmarks.figures import Comparison, Entry, Figures, Memory, Starts, Together, geometric_mean
+from benchmarks.figures import Comparison, Entry, Figures, Memory, Search, Starts, Sweeps, Together, geometric_mean
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -108,9 +108,38 @@ def together_table(together: Together) -> str:
     return table(rows)
 
 
+def sweeps_table(sweeps: Sweeps) -> str:
+    """Return the trials an hour of each way to search, what they reach, and the cost of a trial by what varies."""
+    rows: list[tuple[str, ...]] = [
+        ("search", "trials an hour", "seconds a trial", "dlrun is", "best accuracy", "mean accuracy")
+    ]
+    own = sweeps.fastest("dlrun")
+    rows += [_search_row(search, own) for search in sorted(sweeps.searches, key=lambda each: -each.trials_an_hour)]
+    alike = [("dlrun's sweep over 8", "seconds a trial", "shortest - longest")]
+    for kind, seconds in sweeps.alike.items():
+        spread = f"{min(seconds):.2f} - {max(seconds):.2f} s"
+        alike.append((kind, f"{statistics.median(seconds):.2f} s", spread))
+    return f"{table(rows)}\n\n{table(alike)}"
+
+
+def _search_row(search: Search, own: Search | None) -> tuple[str, ...]:
+    ratio = ""
+    if own is not None:
+        ratio = "1" if search is own else f"{search.seconds_a_trial / own.seconds_a_trial:.2f} times as fast"
+    values = list(search.values.values())
+    at_once = f"{search.jobs} at once, {search.threads} thread{'s' if search.threads > 1 else ''} each"
+    return (
+        f"{search.contender}, {at_once if search.jobs > 1 else f'{search.threads} threads'}",
+        f"{search.trials_an_hour:,.0f}",
+        f"{search.seconds_a_trial:.2f} ({min(search.seconds):.2f} - {max(search.seconds):.2f}, {len(search.seconds)})",
+        ratio, f"{max(values):.4f}", f"{statistics.mean(values):.4f}",
+    )  # fmt: skip
+
+
 TEXTS: dict[str, Callable[[Any], str]] = {
     "training": comparison_text, "inference": comparison_text, "starts": lambda value: starts_table([value]) + "\n",
     "memory": lambda value: memory_table(value) + "\n", "together": lambda value: together_table(value) + "\n",
+    "sweeps": lambda value: sweeps_table(value) + "\n",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -23,9 +23,14 @@ LONGEST = 600
 """Letters of a text that are shown."""
 
 
+TextsOf = Callable[[str, Array], Sequence[str] | None]
+"""An input's texts of rows by their numbers in the source; None where it isn't made of texts."""
+
+
 def mistake_block(
-    split: Split, inputs: Mapping[str, Feature], truth: Array, predictions: Array, classes: Sequence[str]
-) -> Block:
+    split: Split, inputs: Mapping[str, Feature], truth: Array, predictions: Array, classes: Sequence[str],
+    texts_of: TextsOf,
+) -> Block:  # fmt: skip
     """The most confident mistakes, by the kind of the inputs: pictures, texts, or a table of rows."""
     shares = shares_of(predictions)
     rows = most_confident_mistakes(truth, shares, MISTAKES)
@@ -40,7 +45,10 @@ def mistake_block(
         shown = displayable(_real(split.inputs[image][rows], inputs[image])) if len(rows) else ()
         return Gallery(title, [Picture(png(each), said) for each, said in zip(shown, captions, strict=True)])
     if text is not None:
-        texts = [decode(split.inputs[text][row], inputs[text].classes or ()) for row in rows]
+        found = texts_of(text, split.index[rows])
+        if found is not None:
+            return Texts(title, list(zip(captions, map(shortened, found), strict=True)))
+        texts = [shortened(decode(split.inputs[text][row], inputs[text].classes or ())) for row in rows]
         return Texts(title, list(zip(captions, texts, strict=True)), "As the network's vocabulary has them.")
     columns = ("row", "true", "said", "probability")
     table = [
@@ -80,5 +88,9 @@ def png(image: Array) -> str:
 def decode(ids: Array, vocabulary: Sequence[str]) -> str:
     """Tokens as text, without the padding."""
     tokens = [vocabulary[int(id)] for id in ids.reshape(-1) if int(id) != PADDING]
-    text = join_tokens(tokens, "character" if all(len(token) == 1 for token in tokens) else "word")
+    return join_tokens(tokens, "character" if all(len(token) == 1 for token in tokens) else "word")
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text, all of it where it is short."""
     return text if len(text) <= LONGEST else text[:LONGEST] + " …"

@@ -53,12 +53,14 @@ def test_images_of_classes(original):
 
 
 def test_texts_are_shown_as_texts_and_without_a_profile_there_are_no_times(tmp_path):
-    (tmp_path / "texts.csv").write_text("text,mood\n" + "good fine day,1\nbad sad day,0\nodd day,1\nodd day,0\n" * 20)
+    (tmp_path / "texts.csv").write_text(
+        "text,mood\n" + "good fine day,1\nbad sad day,0\nODD  day?,1\nODD  day?,0\n" * 20
+    )
     run = start(tmp_path, TEXTS.replace("PATH", str(tmp_path / "texts.csv"))).run
     found = blocks(report_run(run, NO_PROFILE))
     mistakes = found["Most confident mistakes"]
     assert isinstance(mistakes, Texts)
-    assert "odd day" in [text for _, text in mistakes.texts]
+    assert "ODD  day?" in [text for _, text in mistakes.texts]  # as the source has it, not as tokens
     assert found["Layers"].columns[-1] == "FLOPs of a sample"
 
 

@@ -82,6 +82,12 @@ def test_the_command_reports_a_sweep(tmp_path, monkeypatch):
     place.call("sweep", "line.yaml", "optimizer.learning_rate=0.001,0.1", "training.batch_size=10,20")
     folder = tmp_path / "sweeps" / "line-1"
     assert place.call("report", str(folder)).stdout == f"{folder / 'report.html'}\n"
+    assert place.call("report", "line-1").stdout == f"{folder / 'report.html'}\n"
+    assert "is a sweep: --split" in place.call("report", "line-1", "--split", "test", expect=2).stderr
+    place.call("train", "line.yaml", "training.epochs=1")
+    both = place.call("report", "line-1", "--no-profile")
+    assert both.stdout == f"{place.runs / 'line-1' / 'report.html'}\n"
+    assert f"dlrun report {folder}" in both.stderr
     html = (folder / "report.html").read_text()
     titles = re.findall(r"<h2>(.*?)</h2>", html)
     assert titles == ["Trials", "Parameters", "Curves", "Leaderboard", "Sweep"]
