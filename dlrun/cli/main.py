@@ -18,6 +18,7 @@ from dlrun.cli import (
     diff,
     evaluate,
     explain,
+    find_lr,
     generate,
     init,
     plan,
@@ -48,7 +49,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 for module in (
     train, validate, plan, cross_validate, evaluate, predict, recommend, detect, explain, generate, translate, resume,
-    check, profile, compare, diff, report, init, schema,
+    check, profile, find_lr, compare, diff, report, init, schema,
 ):  # fmt: skip
     module.register(app)
 sweep.register(app)

@@ -48,6 +48,7 @@ def profile(
     Example: dlrun profile configs/mnist_cnn.yaml --trace trace.json
     """
     from dlrun.cli.output import print_json
+    from dlrun.cli.progress import Aside
     from dlrun.config.load import load_config
     from dlrun.errors import UsageError
     from dlrun.training import fit
@@ -57,24 +58,13 @@ def profile(
         raise UsageError(f"there is no folder {trace.parent} for the trace")
     loaded = load_config(config, overrides or [])
     fit.validate(loaded)
-    found = profile_network(loaded, steps, _listener())
+    found = profile_network(loaded, steps, Aside())
     if trace is not None:
         _write_trace(trace, found, str(config))
     if json:
         print_json(found.to_json())
     else:
         _print(found, found.call_rows() if kernels else found.layer_rows())
-
-
-def _listener() -> Any:
-    """Return what tells of kernels that are being compiled, where it doesn't mix with the results."""
-    from dlrun.training.events import Listener
-
-    class Compiling(Listener):
-        def compiling(self, kernel: str, done: int, total: int) -> None:
-            sys.stderr.write(f"compiling kernel {done + 1} of {total}, once for this machine: {kernel}\n")
-
-    return Compiling()
 
 
 def _write_trace(path: Path, found: Profile, name: str) -> None:

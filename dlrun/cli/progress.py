@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,18 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Aside(Listener):
+    """Tells of compilations and notes on standard error, where they don't mix with a command's results."""
+
+    def compiling(self, kernel: str, done: int, total: int) -> None:
+        """Print what is being compiled."""
+        sys.stderr.write(f"compiling kernel {done + 1} of {total}, once for this machine: {kernel}\n")
+
+    def note(self, text: str) -> None:
+        """Print a note."""
+        sys.stderr.write(f"NOTE: {text}\n")
 
 
 class PlainDisplay(Listener):
