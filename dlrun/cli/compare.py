@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import RunsFolder
 
 if TYPE_CHECKING:
     from dlrun.runs.comparison import Comparison

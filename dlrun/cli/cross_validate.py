@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.train import Overrides, RunsFolder, show_training
+from dlrun.cli.options import Overrides, RunsFolder
+from dlrun.cli.train import show_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import Checkpoint, Run, RunsFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def detect(
-    run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    run: Run,
     more: Annotated[
         list[str] | None,
         typer.Argument(metavar="[FILE] [anomaly.path=value]", help="Another data file, and other settings."),
@@ -33,7 +33,7 @@ def detect(
     split: Annotated[
         str | None, typer.Option(help="train, validation or test; test, or else validation, when left out.")
     ] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="best or last.")] = None,
+    checkpoint: Checkpoint = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The folder for the files; RUN/anomalies.")
     ] = None,

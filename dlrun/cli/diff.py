@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import Run, RunsFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def diff(
-    old: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    old: Run,
     new: Annotated[str, typer.Argument(help="Another run.")],
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     runs: RunsFolder = Path("runs"),

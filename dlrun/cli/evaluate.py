@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import Run, RunsFolder
 from dlrun.cli.translate import Beam, LengthPenalty
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    run: Run,
     file: Annotated[Path | None, typer.Argument(help="Another data file (or folder) than the run's own.")] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     checkpoint: Annotated[

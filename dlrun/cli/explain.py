@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import Checkpoint, Run, RunsFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    run: Run,
     samples: Annotated[
         int | None, typer.Option(min=1, help="How many rows; 16 images or texts, all rows of a table.")
     ] = None,
@@ -31,7 +31,7 @@ def explain(
         int, typer.Option(min=1, help="Points on the way from the baseline: more leave smaller gaps.")
     ] = 64,
     repeats: Annotated[int, typer.Option(min=1, help="How often each column of a table is shuffled.")] = 10,
-    checkpoint: Annotated[str | None, typer.Option(help="best or last.")] = None,
+    checkpoint: Checkpoint = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The folder for the files; RUN/explanation.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import Checkpoint, RunsFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def generate(
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given several times.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="How many texts to write.")] = 1,
     seed: Annotated[int, typer.Option(help="What the tokens are drawn from.")] = 0,
-    checkpoint: Annotated[str | None, typer.Option(help="best or last.")] = None,
+    checkpoint: Checkpoint = None,
     runs: RunsFolder = Path("runs"),
 ) -> None:
     """Write text with a language model, as it comes.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import Checkpoint, RowsFile, Run, RunsFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    run: Run,
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(help="Image files, text files with an input a line, or a CSV, Parquet or npz file."),
@@ -26,10 +26,8 @@ def predict(
     horizon: Annotated[
         int | None, typer.Option(min=1, help="Forecast so many rows after the end of the data, or of a file.")
     ] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="best or last.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write a .csv or .json file instead of a table.")
-    ] = None,
+    checkpoint: Checkpoint = None,
+    output: RowsFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     runs: RunsFolder = Path("runs"),
 ) -> None:

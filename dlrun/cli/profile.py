@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.train import Overrides
+from dlrun.cli.options import Overrides
 
 if TYPE_CHECKING:
     from dlrun.training.profile import Profile

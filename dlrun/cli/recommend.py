@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import Checkpoint, RowsFile, Run, RunsFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -17,15 +17,13 @@ def register(app: typer.Typer) -> None:
 
 
 def recommend(
-    run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    run: Run,
     user: Annotated[
         list[str] | None, typer.Option("--user", "-u", help="A user's id; may be repeated. All users when left out.")
     ] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many items for each user.")] = 10,
-    checkpoint: Annotated[str | None, typer.Option(help="best or last.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write a .csv or .json file instead of a table.")
-    ] = None,
+    checkpoint: Checkpoint = None,
+    output: RowsFile = None,
     json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
     runs: RunsFolder = Path("runs"),
 ) -> None:

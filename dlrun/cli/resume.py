@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from dlrun.cli.train import Overrides, RunsFolder, show_training
+from dlrun.cli.options import Overrides, Run, RunsFolder
+from dlrun.cli.train import show_training
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def resume(
-    run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    run: Run,
     overrides: Overrides = None,
     runs: RunsFolder = Path("runs"),
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import Run, RunsFolder
 
 group = typer.Typer(help="List the runs; `dlrun runs show RUN` tells all about one.", invoke_without_command=True)
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -48,7 +48,7 @@ def list_runs(
 
 @group.command("show")
 def show(
-    run: Annotated[str, typer.Argument(help="A run: its folder, its name, or 'latest'.")],
+    run: Run,
     json: Json = False,
     runs: RunsFolder = Path("runs"),
 ) -> None:

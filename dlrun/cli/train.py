@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlrun.cli.options import Overrides, RunsFolder
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dlrun.runs.directory import RunDirectory
     from dlrun.training.events import Listener
     from dlrun.training.run import Finished
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[PATH=VALUE]...", help="Changes of the config, as optimizer.learning_rate=3e-4."),
-]
-RunsFolder = Annotated[Path, typer.Option("--runs", help="The folder that holds the runs.", envvar="DLRUN_RUNS")]
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.cli.train import RunsFolder
+from dlrun.cli.options import Checkpoint, RunsFolder
 
 Beam = Annotated[int, typer.Option(min=1, help="Of translation: how many to follow at a time; 1 is greedy.")]
 LengthPenalty = Annotated[
@@ -33,7 +33,7 @@ def translate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the translations to a file, a line each.")
     ] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="best or last.")] = None,
+    checkpoint: Checkpoint = None,
     runs: RunsFolder = Path("runs"),
 ) -> None:
     """Translate texts with a sequence-to-sequence network.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.cli.train import Overrides
+from dlrun.cli.options import Overrides
 
 
 def register(app: typer.Typer) -> None:

@@ -1,7 +1,8 @@
 """Pooling over the real positions of padded sequences, as a whole and by windows.
 
 Shapes: x (rows, time, channels), mask (rows, time), y (rows, channels) or (rows, out, channels). Padding's entries are
-not read, and get no gradient. A sequence or window of nothing but padding gives 0.
+not read, and get no gradient. A sequence or window of nothing but padding gives 0. The way back of a whole sequence is
+that of one window as long as it.
 """
 
 from dlrun.kernels.chunks import clear
@@ -71,19 +72,6 @@ def masked_max_forward(
 
 
 @kernel
-def masked_max_backward(
-    dy: In, winner: InInt, dx: Out, rows: Live, time: Size, channels: Size, thread: Thread, threads: Threads
-) -> None:
-    """dx[r, winner[r, c], c] = dy[r, c], all else 0. Partition: samples."""
-    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
-        target, which = shift(dx, r * time * channels), shift(winner, r * channels)
-        clear(target, time * channels)
-        if which[0] >= 0:
-            for c in range(channels):
-                target[which[c] * channels + c] = dy[r * channels + c]
-
-
-@kernel
 def masked_average_forward(
     x: In, mask: In, y: Out, rows: Live, time: Size, channels: Size, thread: Thread, threads: Threads
 ) -> None:
@@ -99,23 +87,6 @@ def masked_average_forward(
         scale = real(1) / real(max(count_real(is_real, time), 1))
         for c in range(channels):
             mean[c] *= scale
-
-
-@kernel
-def masked_average_backward(
-    dy: In, mask: In, dx: Out, rows: Live, time: Size, channels: Size, thread: Thread, threads: Threads
-) -> None:
-    """dx[r, t, c] = dy[r, c] / the count of real positions where t is real, else 0. Partition: samples."""
-    for r in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
-        gradient, is_real = shift(dy, r * channels), shift(mask, r * time)
-        scale = real(1) / real(max(count_real(is_real, time), 1))
-        for t in range(time):
-            row = shift(dx, (r * time + t) * channels)
-            if is_real[t] != real(0):
-                for c in range(channels):
-                    row[c] = gradient[c] * scale
-            else:
-                clear(row, channels)
 
 
 @kernel

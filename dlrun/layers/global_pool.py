@@ -12,10 +12,10 @@ from dlrun.kernels.global_pooling import (
     global_max_forward,
 )
 from dlrun.kernels.masked_pooling import (
-    masked_average_backward,
     masked_average_forward,
-    masked_max_backward,
     masked_max_forward,
+    masked_windows_average_backward,
+    masked_windows_max_backward,
 )
 from dlrun.layers.base import Layer, Shape, expect_rank
 
@@ -75,9 +75,13 @@ def max_forward(emit: Emitter) -> None:
 def max_backward(emit: Emitter) -> None:
     """Emit dx = dy where the largest entries stood."""
     dx = emit.input_gradient()
-    if dx is not None:
-        kernel = global_max_backward if emit.mask is None else masked_max_backward
-        emit.call(kernel, dy=emit.output_gradient, winner=_winner(emit), dx=dx, **_sizes(emit))
+    if dx is None:
+        return
+    common = {"dy": emit.output_gradient, "winner": _winner(emit), "dx": dx, **_sizes(emit)}
+    if emit.mask is None:
+        emit.call(global_max_backward, **common)
+    else:
+        emit.call(masked_windows_max_backward, out=1, **common)
 
 
 def _winner(emit: Emitter) -> Buffer:
@@ -101,4 +105,7 @@ def average_backward(emit: Emitter) -> None:
     if emit.mask is None:
         emit.call(global_average_backward, dy=emit.output_gradient, dx=dx, **_sizes(emit))
     else:
-        emit.call(masked_average_backward, dy=emit.output_gradient, mask=emit.mask, dx=dx, **_sizes(emit))
+        window: dict[str, Any] = {"out": 1, "size": emit.input_shapes[0][0], "stride": 1, "before": 0}
+        emit.call(
+            masked_windows_average_backward, dy=emit.output_gradient, mask=emit.mask, dx=dx, **window, **_sizes(emit)
+        )

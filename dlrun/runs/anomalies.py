@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.runs.explanations import write_table
+from dlrun.runs.csv_file import write_table
 from dlrun.runs.files import write_text, writing
 from dlrun.runs.plots import new_figure, save_figure
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,15 +19,6 @@ STYLE = """body { font: 16px/1.9 sans-serif; max-width: 60em; margin: 2em auto; 
 h2 { font-size: 1em; margin: 1.6em 0 0 } .tokens { font-family: monospace }
 span { padding: 2px 1px; border-radius: 3px }
 """
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows of plain values as CSV. Raises: RunError."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -15,8 +15,9 @@ from dlrun.data.random import permutation
 from dlrun.data.signature import Feature
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
+from dlrun.runs.csv_file import write_table
 from dlrun.runs.directory import RunDirectory
-from dlrun.runs.explanations import draw_importance, draw_maps, write_arrays, write_table, write_text_page
+from dlrun.runs.explanations import draw_importance, draw_maps, write_arrays, write_text_page
 from dlrun.runs.files import writing
 from dlrun.runs.plots import noting
 from dlrun.training.attribution import VECTORS, Attribution, Attributor

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from dlrun.data.predict import image_files, is_text, load_inputs, text_rows
 from dlrun.data.signature import Feature
 from dlrun.errors import UsageError
 from dlrun.executor.executor import Array
+from dlrun.runs.csv_file import write_table
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.files import write_text
 from dlrun.training.checkpointing import open_checkpoint
@@ -107,10 +106,5 @@ def write_predictions(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows as CSV or JSON, by the file's ending. Raises: RunError when it can't be written."""
     if path.suffix == ".json":
         write_text(path, json.dumps(list(rows), indent=2, ensure_ascii=False) + "\n")
-        return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["prediction"])
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: json.dumps(v) if isinstance(v, list) else v for name, v in row.items()})
-    write_text(path, text.getvalue())
+    else:
+        write_table(path, rows)

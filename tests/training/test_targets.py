@@ -8,7 +8,7 @@ import pytest
 from dlrun.errors import UsageError
 from dlrun.layers import LAYERS
 from dlrun.metrics import LOSS_TERMS, direction_of
-from dlrun.runs.explanations import write_table
+from dlrun.runs.csv_file import write_table
 from dlrun.training.evaluation import draw_evaluation, evaluate_run
 from dlrun.training.explain import Options, explain_run
 from dlrun.training.generation import LanguageModel
