@@ -28,7 +28,7 @@ from dlrun.board.listing import RunList
 from dlrun.board.reading import stamp_of
 from dlrun.board.reports import ReportShelf
 from dlrun.errors import DlrunError, UsageError
-from dlrun.report.page import Site, asset, plain, render
+from dlrun.report.page import Site, asset, render
 from dlrun.runs.directory import RunDirectory
 
 LIBRARY = "/static/plotly.js"
@@ -198,7 +198,7 @@ def _html(text: str, policy: str, status: int = 200) -> Response:
 
 
 def _json(value: Any) -> Response:
-    text = json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 

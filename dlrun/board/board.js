@@ -45,31 +45,33 @@ const share = (row) => row.epochs ? (row.epoch ?? 0) / row.epochs : null;
 const values = (row) => Object.entries(row.values).filter(([, value]) => value !== null).map(([path, value]) => `${path.split(".").pop()} ${typeof value === "number" ? number(value) : value}`).join(", ");
 const title = (row) => (row.group && rows.get(row.group)?.kind === "sweep" && values(row)) || row.name;
 
+const last = (row, name) => (name === "parameters" ? row.parameters : row.metrics[name]) ?? null;
+
 const columns = () => [
   { key: "name", label: "run", order: title, fill: fillName },
   { key: "status", label: "status", order: (row) => row.status, fill: fillStatus },
   { key: "progress", label: "progress", order: share, fill: fillProgress },
-  { key: "main", label: "main metric", order: (row) => row.main?.value ?? null, fill: fillMain },
+  { key: "main", label: "best", order: (row) => row.main?.value ?? null, fill: fillMain },
   { key: "curve", label: "curve", fill: fillCurve },
-  ...chosenMetrics().map((name) => ({
-    key: `metric:${name}`, label: `last ${name}`, number: true, order: (row) => row.metrics[name] ?? null,
-    fill: (cell, row) => write(cell, number(row.metrics[name])),
+  ...chosenColumns().map((name) => ({
+    key: `last:${name}`, label: name === "parameters" ? name : `last ${name}`, number: true, order: (row) => last(row, name),
+    fill: (cell, row) => write(cell, name === "parameters" ? row.parameters?.toLocaleString("en") ?? "" : number(last(row, name))),
   })),
-  { key: "parameters", label: "parameters", number: true, order: (row) => row.parameters, fill: (cell, row) => write(cell, row.parameters?.toLocaleString("en") ?? "") },
   { key: "duration", label: "duration", number: true, order: lasted, fill: (cell, row) => write(cell, span(lasted(row))) },
   { key: "started", label: "started", order: (row) => row.started, fill: (cell, row) => write(cell, moment(row.started)) },
-  { key: "config", label: "config", order: (row) => row.config, fill: fillConfig },
 ];
 
-function metricNames() {
+// The columns that may be chosen: every metric, those that most runs have first, and the size.
+function offered() {
   const counts = new Map();
   for (const row of rows.values()) for (const name of Object.keys(row.metrics)) counts.set(name, (counts.get(name) ?? 0) + 1);
   const rank = ([name, count]) => count * (name.startsWith("validation/") ? 2 : 1);
-  return [...counts].sort((a, b) => rank(b) - rank(a) || a[0].localeCompare(b[0])).map(([name]) => name);
+  const names = [...counts].sort((a, b) => rank(b) - rank(a) || a[0].localeCompare(b[0])).map(([name]) => name);
+  return [...names, "parameters"];
 }
 
-function chosenMetrics() {
-  const names = metricNames();
+function chosenColumns() {
+  const names = offered();
   const chosen = state.columns?.filter((name) => names.includes(name));
   return chosen && (chosen.length || !state.columns.length) ? chosen : names.slice(0, 2);
 }
@@ -112,9 +114,11 @@ function fillName(cell, row) {
   const place = group && state.grouped ? (name === row.name ? "" : row.name) : name === row.name ? row.folder : row.id;
   const kind = { sweep: "sweep", folds: "cross-validation", run: "" }[row.kind];
   const best = row.kind === "sweep" && rows.get(row.best) ? `best: ${values(row)}` : "";
-  const more = [kind, several.folders || group ? place : "", best].filter(Boolean).join(" · ");
+  const config = group ? "" : row.config?.split("/").slice(-2).join("/");
+  const more = [kind, several.folders || group ? place : "", config, best].filter(Boolean).join(" · ");
   if (more) parts.push(element("small", { textContent: more }));
   cell.replaceChildren(...parts);
+  cell.title = row.command ?? "";
 }
 
 function fillStatus(cell, row) {
@@ -152,11 +156,6 @@ function fillCurve(cell, row) {
   drawing.setAttribute("aria-label", `${row.main?.name ?? "main metric"} over the epochs`);
   drawing.append(line);
   cell.append(drawing);
-}
-
-function fillConfig(cell, row) {
-  write(cell, row.config?.split("/").slice(-2).join("/") ?? "");
-  cell.title = row.command ?? row.config ?? "";
 }
 
 // Which rows are shown, and in which order.
@@ -287,7 +286,7 @@ function drawTools(all) {
     element("option", { value: column.key, textContent: `${column.label} ▲` }), element("option", { value: `-${column.key}`, textContent: `${column.label} ▼` }),
   ]));
   $("sort").value = state.sort;
-  const [names, chosen] = [metricNames(), chosenMetrics()];
+  const [names, chosen] = [offered(), chosenColumns()];
   fillOnce($("columns"), names.join() + chosen.join(), () => names.map((name) => element("label", {}, element("input", { type: "checkbox", value: name, checked: chosen.includes(name) }), ` ${name}`)));
   for (const id of state.chosen) if (rows.size && !rows.has(id)) state.chosen.delete(id);
   const count = state.chosen.size;

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from dlrun.config.resolve import flow
 from dlrun.errors import DlrunError, UsageError
 from dlrun.report.blocks import COLOURS, Block, Chart, Link, Page, Section, Table, View, axes
 from dlrun.report.curves import line
@@ -16,6 +16,8 @@ from dlrun.runs.directory import RunDirectory
 
 MOST_RUNS = 16
 """Runs whose curves can still be told apart, a colour and a dash each."""
+FEW = 6
+"""Runs whose names fit over a chart of half the page's width."""
 DASHES = ("solid", "dash")
 TITLES = {"config": "Config", "data": "Data", "environment": "Environment"}
 
@@ -52,12 +54,11 @@ def _charts(comparison: Comparison, names: Sequence[str]) -> list[Block]:
     """The curves over the epochs, and over the time that they took; every metric is a view."""
     chief = comparison.chief_metrics()
     metrics = [*chief[1:], *chief[:1], *(name for name in comparison.metrics if name not in chief)]
+    wide = len(names) > FEW
     return [
         Chart(title, [View(metric, _lines(comparison, names, metric, column)) for metric in metrics],
               axes(x, "", uirevision="kept"), wide=wide)
-        for title, x, column, wide in (
-            ("By epoch", "epoch", "epoch", True), ("By training time", "seconds", "seconds", True),
-        )
+        for title, x, column in (("By epoch", "epoch", "epoch"), ("By training time", "seconds", "seconds"))
     ]  # fmt: skip
 
 
@@ -114,4 +115,4 @@ def _differences(runs: Sequence[RunDirectory], names: Sequence[str]) -> tuple[li
 
 
 def _cell(value: Any) -> Any:
-    return value if value is None or isinstance(value, int | float | str) else json.dumps(value, default=str)
+    return value if value is None or isinstance(value, int | float | str) else flow(value)

@@ -32,6 +32,7 @@ class RunList:
         self._found: dict[str, Found] = {}
         self._facts: dict[str, Facts] = {}
         self._sweeps: dict[str, tuple[Stamp, Mapping[str, Any]]] = {}
+        self._made: dict[str, tuple[tuple[Facts, str | None, str | None, tuple[str, ...]], Row]] = {}
         self._rows: dict[str, Row] = {}
         self._changed: dict[str, int] = {}
 
@@ -67,6 +68,7 @@ class RunList:
             self._version += 1
             self._changed |= dict.fromkeys(differing, self._version)
         self._rows = rows
+        self._made = {name: made for name, made in self._made.items() if name in rows}
         self._looked = time.monotonic()
 
     def _read_files(self) -> None:
@@ -83,6 +85,15 @@ class RunList:
                 sweeps[name] = known if known and known[0] == stamp else (stamp, read_plain(file))
         self._facts, self._sweeps = facts, sweeps
 
+    def _row(self, found: Found, facts: Facts, wanted: str | None, varied: tuple[str, ...]) -> Row:
+        """A run's row, the one that was made before where nothing of it changed; a process may have died."""
+        status = None if facts.record is None else facts.record.observed_status()
+        key = (facts, status, wanted, varied)
+        known = self._made.get(found.id)
+        if known is None or known[0][0] is not facts or known[0][1:] != key[1:]:
+            known = self._made[found.id] = (key, run_row(found, facts, wanted, varied))
+        return known[1]
+
     def _make_rows(self) -> dict[str, Row]:
         rows: dict[str, Row] = {}
         members: dict[str, list[Row]] = {}
@@ -91,8 +102,8 @@ class RunList:
             definition = self._sweeps[found.group][1] if found.group in self._sweeps else {}
             varied = value_at(definition, "sweep.parameters")
             wanted = value_at(definition, "sweep.metric")
-            row = run_row(found, facts, wanted, list(map(str, varied)) if isinstance(varied, dict) else ())
-            rows[name] = row
+            paths = tuple(map(str, varied)) if isinstance(varied, dict) else ()
+            row = rows[name] = self._row(found, facts, wanted, paths)
             members.setdefault(found.group or "", []).append(row)
         for name, found in self._found.items():
             if found.kind == "sweep":

@@ -12,7 +12,6 @@ from typing import Any
 
 from dlrun.errors import RunError, UsageError
 from dlrun.metrics import direction_of
-from dlrun.runs.comparison import ComparedRun, Extremes
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.metrics_csv import FIRST_COLUMNS, History, read_metrics
 from dlrun.runs.record import RunRecord, read_record
@@ -46,11 +45,8 @@ class Facts:
                 return str(name)
         split = "validation/" if any(name.startswith("validation/") for name in columns) else "train/"
         known = [name for name in columns if name.startswith(split) and _has_direction(name)]
-        return next((name for name in known if not name.endswith("/loss")), known[0] if known else None)
-
-    def extremes(self, metric: str) -> Extremes | None:
-        """The best and the last value of a metric."""
-        return None if self.record is None else ComparedRun("", self.record, self.history, ()).extremes(metric)
+        measures = [name for name in known if not name.endswith("/loss")] if self.config.get("metrics") else []
+        return next(iter([*measures, *known]), None)
 
 
 def read_facts(run: RunDirectory, before: Facts | None) -> Facts | None:

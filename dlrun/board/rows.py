@@ -11,6 +11,7 @@ from typing import Any
 from dlrun.board.finding import Found
 from dlrun.board.reading import Facts, curve, value_at
 from dlrun.errors import RunError
+from dlrun.runs.comparison import ComparedRun
 from dlrun.runs.folds import read_cross_validation
 from dlrun.runs.metrics_csv import FIRST_COLUMNS
 from dlrun.runs.record import RunRecord
@@ -43,10 +44,11 @@ def run_row(found: Found, facts: Facts, wanted: str | None = None, varied: Seque
         "values": {path: _plain(value_at(facts.config, path)) for path in varied},
     }  # fmt: skip
     metric = facts.main_metric(wanted)
-    best = None if metric is None else facts.extremes(metric)
+    run = ComparedRun("", record, facts.history, ())
+    best = None if metric is None else run.extremes(metric)
     if metric is not None and best is not None:
         row["main"] = {
-            "name": metric, "value": _finite(best.best), "epoch": best.best_epoch, "more": _more(facts, metric),
+            "name": metric, "value": _finite(best.best), "epoch": best.best_epoch, "more": run.wants_more(metric),
         }  # fmt: skip
         row["curve"] = [_finite(value) for value in curve(facts.history, metric)]
     return row
@@ -69,7 +71,7 @@ def sweep_row(found: Found, definition: Mapping[str, Any], trials: Sequence[Row]
     if measured:
         sign = -1 if wants_more else 1
         best = min(measured, key=lambda each: sign * each["main"]["value"])
-        row |= {"main": best["main"], "best": best["id"], "values": best["values"]}
+        row |= {"main": best["main"], "curve": best["curve"], "best": best["id"], "values": best["values"]}
     return row
 
 
@@ -130,13 +132,6 @@ def _group(rows: Sequence[Row], is_done: bool) -> Row:
 def _config(command: Sequence[str]) -> str | None:
     """The config that a command names."""
     return next((part for part in command if Path(part).suffix in ENDINGS), None)
-
-
-def _more(facts: Facts, metric: str) -> bool:
-    assert facts.record is not None
-    from dlrun.runs.comparison import ComparedRun
-
-    return ComparedRun("", facts.record, facts.history, ()).wants_more(metric)
 
 
 def _finite(value: Any) -> float | None:
