@@ -9,6 +9,7 @@ import sys
 import typer
 
 from dlrun.cli import (
+    board,
     catalog,
     check,
     compare,
@@ -49,7 +50,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 for module in (
     train, validate, plan, cross_validate, evaluate, predict, recommend, detect, explain, generate, translate, resume,
-    check, profile, find_lr, compare, diff, report, init, schema,
+    check, profile, find_lr, compare, diff, report, board, init, schema,
 ):  # fmt: skip
     module.register(app)
 sweep.register(app)
