@@ -29,7 +29,7 @@ from benchmarks.tables import entry_text
 from benchmarks.together import measure_together
 from dlrun.errors import DlrunError
 
-MOST_SWEEPS = 3
+MOST_SWEEPS = 2
 """Rounds of whole searches, which take minutes."""
 MISTAKES = (ValueError, RuntimeError, Unsupported, ContenderFailed, DlrunError)
 

@@ -126,15 +126,18 @@ def plain_sweep(folder: Path, jobs: int, threads: int, trials: int, epochs: int)
 
 def run_all(commands: Sequence[Sequence[str]], threads: int) -> tuple[list[str], float]:
     """Run commands at once; return what each printed, and the seconds until all were done. Raises RuntimeError."""
+    variables = environment(threads) | {"DLRUN_CORES": str(min(threads, os.cpu_count() or 1))}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # from the second command on Python has bytecode, as a user's has
     began = time.perf_counter()
     with ExitStack() as stack:
         running = [
-            stack.enter_context(subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-                env=environment(threads) | {"DLRUN_CORES": str(min(threads, os.cpu_count() or 1))},
-            ))
+            stack.enter_context(
+                subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=variables
+                )
+            )
             for command in commands
-        ]  # fmt: skip
+        ]
         outputs = [process.communicate() for process in running]
     seconds = time.perf_counter() - began
     for command, process, (_, errors) in zip(commands, running, outputs, strict=True):
