@@ -146,6 +146,7 @@ def carry_out(folder: SweepFolder, budget: int, jobs: int, json: bool) -> None:
     from dlrun.cli.sweep_progress import make_display
     from dlrun.errors import Interrupted, RunError
     from dlrun.sweep.pool import Pool
+    from dlrun.sweep.processes import Processes
     from dlrun.sweep.study import Study
     from dlrun.sweep.warming import warm_up
     from dlrun.sweep.watching import Watcher
@@ -162,7 +163,7 @@ def carry_out(folder: SweepFolder, budget: int, jobs: int, json: bool) -> None:
                 work(study, budget, sys.argv, display)
             else:
                 warm_up(study, display)
-                Pool(study, jobs, budget, display).run()
+                Pool(study, Processes(folder, jobs, budget), display).run()
     except (Interrupted, KeyboardInterrupt):
         again = shlex.join(["dlrun", "sweep", "resume", str(folder.path), *(["--jobs", str(jobs)] if jobs > 1 else [])])
         done = sum(trial.state.is_finished() for trial in study.trials())

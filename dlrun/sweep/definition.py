@@ -42,6 +42,16 @@ class Sweep:
         """How combinations are chosen."""
         return self.settings.sampler or ("grid" if self.space.is_listed else "tpe")
 
+    @property
+    def maximizes(self) -> bool:
+        """Whether larger values are better."""
+        return self.settings.direction == "maximize"
+
+    @property
+    def prunes(self) -> bool:
+        """Whether trials may end before their last epoch."""
+        return self.settings.pruner != "none"
+
     @cached_property
     def grid_size(self) -> int:
         """How many combinations a grid has."""

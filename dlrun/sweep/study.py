@@ -50,9 +50,8 @@ def quiet() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this process works on."""
+    """A trial that this process works on, or another machine for it."""
 
-    trial: optuna.trial.Trial
     number: int
     assignment: Assignment
     key: str
@@ -67,6 +66,7 @@ class Study:
 
         self.folder, self.sweep = folder, sweep
         self.states = library.trial.TrialState
+        self._held: dict[int, optuna.trial.Trial] = {}
         lock: Any = FileLock(folder.lock("journal"), mends=folder.journal)  # all that Optuna's own locks have
         with quiet():
             self.study: optuna.study.Study = library.create_study(
@@ -78,12 +78,12 @@ class Study:
     @property
     def maximizes(self) -> bool:
         """Whether larger values are better."""
-        return self.sweep.settings.direction == "maximize"
+        return self.sweep.maximizes
 
     @property
     def prunes(self) -> bool:
         """Whether trials may end before their last epoch."""
-        return self.sweep.settings.pruner != "none"
+        return self.sweep.prunes
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
         """Return every trial in the journal."""
@@ -145,12 +145,14 @@ class Study:
         return optuna.trial.Trial(self.study, frozen._trial_id)
 
     def _is_abandoned(self, trial: optuna.trial.FrozenTrial) -> bool:
-        """Whether nobody works on a running trial: this process itself asks only when it has no other."""
+        """Whether nobody works on a running trial: not a process that died, and not this one, which knows its own."""
         noted = trial.user_attrs.get(PROCESS)
         if noted is None:
             return True
         process = ProcessState.model_validate(noted)
-        return process == this_process() or process.is_dead()
+        if process == this_process():
+            return trial.number not in self._held
+        return process.is_dead()
 
     def _take(self, trial: optuna.trial.Trial) -> Claim:
         with quiet():
@@ -158,7 +160,8 @@ class Study:
         key = key_of(self.sweep.config_of(assignment).config)
         trial.set_user_attr(KEY, key)
         trial.set_user_attr(PROCESS, this_process().model_dump())
-        return Claim(trial, trial.number, assignment, key)
+        self._held[trial.number] = trial
+        return Claim(trial.number, assignment, key)
 
     def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Value]:
         """Return the trial's values, drawn now where it has none yet."""
@@ -170,12 +173,14 @@ class Study:
 
     def _is_repeated(self, claim: Claim) -> bool:
         """Whether another trial is of the same config: it is trained once, and both have the result."""
+        trial = self._held[claim.number]
         for other in self.trials():
             if other.number == claim.number or other.user_attrs.get(KEY) != claim.key:
                 continue
-            if DUPLICATE in other.user_attrs or RETRY in claim.trial.user_attrs or other.number > claim.number:
+            if DUPLICATE in other.user_attrs or RETRY in trial.user_attrs or other.number > claim.number:
                 continue
-            claim.trial.set_user_attr(DUPLICATE, other.number)
+            trial.set_user_attr(DUPLICATE, other.number)
+            del self._held[claim.number]
             if other.state == self.states.COMPLETE:
                 self.study.tell(claim.number, other.value)
             else:
@@ -186,14 +191,14 @@ class Study:
     def report(self, claim: Claim, epoch: int, value: float) -> bool:
         """Note an epoch's value; return whether the trial is to be ended."""
         if epoch not in self.trials()[claim.number].intermediate_values:
-            claim.trial.report(value, epoch)
+            self._held[claim.number].report(value, epoch)
         with quiet():
-            return claim.trial.should_prune()
+            return self._held[claim.number].should_prune()
 
     def finish(self, claim: Claim, value: float, epoch: int) -> None:
         """Note a trial's result and the epoch that had it."""
         with self._claiming():
-            claim.trial.set_user_attr(EPOCH, epoch)
+            self._held[claim.number].set_user_attr(EPOCH, epoch)
             self._tell(claim.number, value, self.states.COMPLETE)
 
     def prune(self, claim: Claim) -> None:
@@ -213,10 +218,11 @@ class Study:
         self.study.sampler = make_sampler(self.sweep, number)
         with quiet():
             self.study.tell(number, value, state=state, skip_if_finished=True)
+        self._held.pop(number, None)
 
     def release(self, claim: Claim) -> None:
         """Leave a trial as it is, for whoever comes next."""
-        claim.trial.set_user_attr(PROCESS, None)
+        self._held.pop(claim.number).set_user_attr(PROCESS, None)
 
     def _claiming(self) -> Any:
         return locked(self.folder.lock("claims"))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from dlrun.config.load import LoadedConfig
 from dlrun.errors import CheckpointError, DlrunError, Interrupted, RunError
@@ -17,7 +18,9 @@ from dlrun.runs.directory import RunDirectory
 from dlrun.runs.metrics_csv import read_metrics
 from dlrun.runs.record import read_record, update_record
 from dlrun.runs.train_log import TrainLog
-from dlrun.sweep.study import Claim, Study
+from dlrun.sweep.definition import Sweep
+from dlrun.sweep.folder import SweepFolder
+from dlrun.sweep.study import Claim
 from dlrun.sweep.watching import Watcher, is_better
 from dlrun.training import resume as resuming
 from dlrun.training.events import EpochResult, Listener
@@ -29,6 +32,33 @@ DONE = (("finished", None), ("stopped", "max_time"), ("stopped", PRUNED))
 """Statuses and reasons of runs that have nothing left to train."""
 
 
+class Ledger(Protocol):
+    """What a trial needs of its study: a `dlrun.sweep.study.Study`, or one that is kept on another machine."""
+
+    @property
+    def sweep(self) -> Sweep:
+        """The sweep's definition."""
+
+    @property
+    def folder(self) -> SweepFolder:
+        """Where the trial's run is."""
+
+    def report(self, claim: Claim, epoch: int, value: float) -> bool:
+        """Note an epoch's value; return whether the trial is to be ended."""
+
+    def finish(self, claim: Claim, value: float, epoch: int) -> None:
+        """Note a trial's result and the epoch that had it."""
+
+    def prune(self, claim: Claim) -> None:
+        """Note that a trial was ended before its last epoch."""
+
+    def fail(self, number: int, reason: str) -> None:
+        """Note that a trial failed."""
+
+    def release(self, claim: Claim) -> None:
+        """Leave a trial as it is, for whoever comes next."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a trial ended: "finished" or "pruned", with its best value and the epoch that had it."""
@@ -38,8 +68,12 @@ class Outcome:
     epoch: int
 
 
-def work_on(study: Study, claim: Claim, command: Sequence[str], watcher: Watcher) -> None:
+def work_on(
+    study: Ledger, claim: Claim, command: Sequence[str], watcher: Watcher, stopper: Stopper | None = None
+) -> None:
     """Train a trial and note its result; what fails in it is noted and told, and raises nothing.
+
+    `stopper` lets the caller end the training too.
 
     Raises: Interrupted or KeyboardInterrupt, after which the trial waits for whoever comes next.
     """
@@ -48,7 +82,8 @@ def work_on(study: Study, claim: Claim, command: Sequence[str], watcher: Watcher
         loaded = study.sweep.config_of(claim.assignment)
         epochs = loaded.config.training.epochs
         watcher.started(claim.number, claim.key, study.sweep.space.text(claim.assignment), epochs)
-        _train(study, claim, loaded, run, command, watcher)
+        listener = TrialListener(study, claim, watcher, stopper or Stopper())
+        _train(loaded, run, command, listener)
         outcome = outcome_of(study, run)
     except (Interrupted, KeyboardInterrupt):
         study.release(claim)
@@ -69,14 +104,14 @@ def work_on(study: Study, claim: Claim, command: Sequence[str], watcher: Watcher
     watcher.ended(claim.number, outcome.how, outcome.value, outcome.epoch, "")
 
 
-def outcome_of(study: Study, run: RunDirectory) -> Outcome:
+def outcome_of(study: Ledger, run: RunDirectory) -> Outcome:
     """Return what a run that is done has reached: the best of its epochs. Raises: RunError if it has none."""
     record = read_record(run.record)
     metric = study.sweep.settings.metric or ""
     best, epoch = math.nan, 0
     for row in read_metrics(run.metrics).rows:
         value = row.get(metric)
-        if value is not None and is_better(value, best, study.maximizes):
+        if value is not None and is_better(value, best, study.sweep.maximizes):
             best, epoch = float(value), int(row["epoch"] or 0)
     how = PRUNED if record.reason == PRUNED else "finished"
     if not math.isfinite(best) and how == "finished":
@@ -91,14 +126,11 @@ def _is_done(run: RunDirectory) -> bool:
     return (record.status, None) in DONE or (record.status, record.reason) in DONE
 
 
-def _train(
-    study: Study, claim: Claim, loaded: LoadedConfig, run: RunDirectory, command: Sequence[str], watcher: Watcher
-) -> None:
+def _train(loaded: LoadedConfig, run: RunDirectory, command: Sequence[str], listener: TrialListener) -> None:
     """Train a run from its start, or from its last checkpoint; nothing, where it is done."""
     if _is_done(run):
         return
-    stopper = Stopper()
-    listener = TrialListener(study, claim, watcher, stopper)
+    stopper = listener.stopper
     if run.record.exists():
         try:
             plan = resuming.prepare(run, [])
@@ -123,7 +155,7 @@ def _train(
 class TrialListener(Listener):
     """Passes a training's epochs on to the study and the watcher; ends it where the pruner says so."""
 
-    def __init__(self, study: Study, claim: Claim, watcher: Watcher, stopper: Stopper) -> None:
+    def __init__(self, study: Ledger, claim: Claim, watcher: Watcher, stopper: Stopper) -> None:
         self.study, self.claim, self.watcher, self.stopper = study, claim, watcher, stopper
         self.metric = study.sweep.settings.metric or ""
         self.best = math.nan
@@ -135,9 +167,9 @@ class TrialListener(Listener):
             value = row.get(self.metric)
             if value is None:
                 continue
-            if is_better(value, self.best, self.study.maximizes):
+            if is_better(value, self.best, self.study.sweep.maximizes):
                 self.best = float(value)
-            ends = self.study.prunes and self.study.report(self.claim, int(row["epoch"] or 0), float(value))
+            ends = self.study.sweep.prunes and self.study.report(self.claim, int(row["epoch"] or 0), float(value))
         return ends
 
     def compiling(self, kernel: str, done: int, total: int) -> None:
@@ -150,8 +182,8 @@ class TrialListener(Listener):
         if value is None or result.partial:
             return
         value, epoch = float(value), int(result.row["epoch"])
-        if is_better(value, self.best, self.study.maximizes):
+        if is_better(value, self.best, self.study.sweep.maximizes):
             self.best = value
         self.watcher.epoch(self.claim.number, epoch, value, self.best)
-        if self.study.prunes and self.study.report(self.claim, epoch, value) and self.stopper.trainer is not None:
+        if self.study.sweep.prunes and self.study.report(self.claim, epoch, value) and self.stopper.trainer is not None:
             self.stopper.trainer.stop(PRUNED)
