@@ -19,6 +19,7 @@ from dlrun.cli import (
     diff,
     evaluate,
     explain,
+    find_batch_size,
     find_lr,
     generate,
     init,
@@ -50,7 +51,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 for module in (
     train, validate, plan, cross_validate, evaluate, predict, recommend, detect, explain, generate, translate, resume,
-    check, profile, find_lr, compare, diff, report, board, init, schema,
+    check, profile, find_lr, find_batch_size, compare, diff, report, board, init, schema,
 ):  # fmt: skip
     module.register(app)
 sweep.register(app)

@@ -77,6 +77,14 @@ class TrainingConfig(Spec):
     threads: Positive | Literal["auto"] = "auto"
     """The number of threads; 'auto' takes one for each core, fewer for small steps. The results don't depend on it."""
 
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _not_chosen_by_the_clock(cls, size: object) -> object:
+        # What is fastest depends on the machine and its other work: a run that looked would no longer be repeatable.
+        if size == "auto":
+            raise ValueError("'auto' is no batch size: dlrun find-batch-size CONFIG measures which one is fastest")
+        return size
+
     @field_validator("buckets")
     @classmethod
     def _ascending(cls, buckets: tuple[int, ...] | None) -> tuple[int, ...] | None:
