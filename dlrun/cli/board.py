@@ -27,6 +27,7 @@ def board(
     ] = None,
     open: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
     runs: Annotated[Path, typer.Option(envvar="DLRUN_RUNS", hidden=True)] = Path("runs"),
+    sweeps: Annotated[Path, typer.Option(envvar="DLRUN_SWEEPS", hidden=True)] = Path("sweeps"),
 ) -> None:
     """Show all runs and sweeps of a folder in the browser, live while they train: list, sort, compare, open reports.
 
@@ -35,13 +36,13 @@ def board(
     from dlrun.board.server import address_of, bind, check_folders, check_libraries, is_loopback, open_browser, serve
 
     check_libraries()
-    folders = folder or [each for each in (runs, Path("sweeps")) if each.is_dir()] or [runs]
+    folders = folder or [each for each in (runs, sweeps) if each.is_dir()] or [runs]
     check_folders(folders)
     listening = bind(host, port)
     address = address_of(listening, host)
 
     def ready() -> None:
-        sys.stdout.write(f"the board of {', '.join(map(str, folders))}: {address}\nCtrl-C ends it\n")
+        sys.stdout.write(f"the board of {', '.join(map(str, folders))}: {address} (Ctrl-C ends it)\n")
         sys.stdout.flush()
         if not is_loopback(listening):
             sys.stderr.write(
