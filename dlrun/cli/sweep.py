@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +12,10 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from dlrun.sweep.definition import Sweep
     from dlrun.sweep.folder import SweepFolder
     from dlrun.sweep.study import Study
+    from dlrun.sweep.watching import Watcher
 
 DEFAULT = "run"
 
@@ -37,7 +40,19 @@ SweepsFolder = Annotated[
     Path, typer.Option("--sweeps", help="The folder that holds the sweeps.", envvar="DLRUN_SWEEPS")
 ]
 Name = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep: its folder, its name, or 'latest'.")]
-Jobs = Annotated[int, typer.Option(min=1, help="How many trials are trained at once; they share the cores.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many trials are trained at once: 1; with --ray as many as the cluster has room for."),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Train on a Ray cluster: host:port, auto, or local for one on this machine alone."
+    ),
+]
+Cpus = Annotated[
+    int | None, typer.Option("--cpus-per-trial", min=1, help="With --ray: each trial's CPUs; training.threads, or 1.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print nothing but the results, as JSON.")]
 ONE_OF = "one of: {}"
 
@@ -64,7 +79,9 @@ def run(
     metric: Annotated[str | None, typer.Option(help="What is compared, as validation/accuracy.")] = None,
     direction: Annotated[str | None, typer.Option(help="auto, minimize or maximize.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="What the sampler draws from.")] = None,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
+    ray: Ray = None,
+    cpus: Cpus = None,
     new: Annotated[bool, typer.Option("--new", help="Begin anew, whatever was done before.")] = False,
     json: Json = False,
     sweeps: SweepsFolder = Path("sweeps"),
@@ -84,8 +101,9 @@ def run(
         "metric": metric, "direction": _one_of("--direction", direction), "seed": seed,
     }  # fmt: skip
     sweep = check(read_sweep(config, values or [], options))
+    means = Means.of(sweep, jobs, ray, cpus)
     folder = open_folder(sweep, sys.argv, sweeps, new)
-    carry_out(folder, sweep.trials, jobs, json)
+    carry_out(folder, sweep.trials, means, json)
 
 
 def _one_of(option: str, value: str | None) -> str | None:
@@ -106,7 +124,9 @@ def _one_of(option: str, value: str | None) -> str | None:
 def resume(
     name: Name,
     trials: Annotated[int | None, typer.Option(min=1, help="How many trials more than it had.")] = None,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
+    ray: Ray = None,
+    cpus: Cpus = None,
     json: Json = False,
     sweeps: SweepsFolder = Path("sweeps"),
 ) -> None:
@@ -118,13 +138,14 @@ def resume(
     from dlrun.sweep.folder import find_sweep
 
     folder = find_sweep(name, sweeps)
+    means = Means.of(folder.sweep(), jobs, ray, cpus)
     budget = folder.read()["trials"]
     if trials is not None:
         sweep = folder.sweep()
         if sweep.sampler == "grid" and budget >= sweep.grid_size:
             raise UsageError(f"{folder.path} is a grid of {sweep.grid_size} trials, and all of them are in its budget")
         budget = folder.extend(budget + trials)
-    carry_out(folder, budget, jobs, json)
+    carry_out(folder, budget, means, json)
 
 
 @group.command("show")
@@ -140,32 +161,79 @@ def show(name: Name, json: Json = False, sweeps: SweepsFolder = Path("sweeps")) 
     print_results(Study(folder, folder.sweep()), folder.read()["trials"], json, weighs=True)
 
 
-def carry_out(folder: SweepFolder, budget: int, jobs: int, json: bool) -> None:
+@dataclass(frozen=True)
+class Means:
+    """With what a sweep is carried out: jobs of this machine, or a Ray cluster's CPUs."""
+
+    jobs: int | None
+    ray: str | None
+    cpus: int
+
+    @classmethod
+    def of(cls, sweep: Sweep, jobs: int | None, ray: str | None, cpus: int | None) -> Means:
+        """Return what the options mean for a sweep. Raises: UsageError, MissingExtra."""
+        from dlrun.errors import UsageError
+
+        if ray is None:
+            if cpus is not None:
+                raise UsageError("--cpus-per-trial is for --ray", "on one machine --jobs divides the cores")
+            return cls(jobs, None, 1)
+        from dlrun.sweep.ray_crew import import_ray
+
+        import_ray()
+        threads = [sweep.config_of(each).config.training.threads for each in sweep.combinations()]
+        most = max((each for each in threads if isinstance(each, int)), default=1)
+        if cpus is not None and cpus < most:
+            raise UsageError(
+                f"--cpus-per-trial {cpus} is less than training.threads, which is {most}", f"--cpus-per-trial {most}"
+            )
+        return cls(jobs, ray, cpus or most)
+
+    @property
+    def options(self) -> list[str]:
+        """The options that mean the same again."""
+        jobs = ["--jobs", str(self.jobs)] if self.jobs and (self.ray or self.jobs > 1) else []
+        return jobs + (["--ray", self.ray, "--cpus-per-trial", str(self.cpus)] if self.ray else [])
+
+    def work(self, study: Study, budget: int, watcher: Watcher) -> None:
+        """Work on a sweep to its end. Raises: Interrupted, KeyboardInterrupt, RunError and what trainings raise."""
+        from dlrun.sweep.pool import Pool
+
+        if self.ray is not None:
+            from dlrun.sweep.ray_crew import RayCrew, connected
+
+            with connected(self.ray) as library:
+                Pool(study, RayCrew(library, study, budget, self.jobs, self.cpus), watcher).run()
+        elif self.jobs in (None, 1):
+            from dlrun.sweep.worker import work
+
+            work(study, budget, sys.argv, watcher)
+        else:
+            from dlrun.sweep.processes import Processes
+            from dlrun.sweep.warming import warm_up
+
+            warm_up(study.sweep, watcher)
+            Pool(study, Processes(study.folder, self.jobs, budget), watcher).run()
+
+
+def carry_out(folder: SweepFolder, budget: int, means: Means, json: bool) -> None:
     """Work on a sweep to its end and print what it found. Raises: Interrupted, with the command that goes on."""
     from dlrun.cli.output import say
     from dlrun.cli.sweep_progress import make_display
     from dlrun.errors import Interrupted, RunError
-    from dlrun.sweep.pool import Pool
-    from dlrun.sweep.processes import Processes
     from dlrun.sweep.study import Study
-    from dlrun.sweep.warming import warm_up
     from dlrun.sweep.watching import Watcher
-    from dlrun.sweep.worker import work
 
     if not json:
         say(str(folder.path))
     study = Study(folder, folder.sweep())
-    display = Watcher() if json else make_display(study, budget, jobs)
+    display = Watcher() if json else make_display(study, budget, 2 if means.ray else means.jobs or 1)
     try:
         study.prepare(budget)
         with display:
-            if jobs == 1:
-                work(study, budget, sys.argv, display)
-            else:
-                warm_up(study, display)
-                Pool(study, Processes(folder, jobs, budget), display).run()
+            means.work(study, budget, display)
     except (Interrupted, KeyboardInterrupt):
-        again = shlex.join(["dlrun", "sweep", "resume", str(folder.path), *(["--jobs", str(jobs)] if jobs > 1 else [])])
+        again = shlex.join(["dlrun", "sweep", "resume", str(folder.path), *means.options])
         done = sum(trial.state.is_finished() for trial in study.trials())
         raise Interrupted(f"the sweep was stopped; {done} of {budget} trials are done", again) from None
     best = print_results(study, budget, json)

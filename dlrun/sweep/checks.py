@@ -16,12 +16,14 @@ from dlrun.sweep.definition import Sweep, key_of
 from dlrun.sweep.space import Assignment
 from dlrun.training import fit
 from dlrun.training.monitors import expects_validation, is_measured
+from dlrun.training.run import reach_tracker
 
 
 def check(sweep: Sweep) -> Sweep:
     """Check every combination of a grid, or listed values and ranges' ends; return the sweep with its metric chosen.
 
-    Raises: LocatedConfigError with all problems, at the values that cause them; UsageError; DataError, MissingExtra.
+    Raises: LocatedConfigError with all problems, at the values that cause them; UsageError; DataError, MissingExtra;
+    TrackingError.
     """
     found: dict[tuple[Span, str], list[Located]] = {}
     tried = 0
@@ -41,6 +43,7 @@ def check(sweep: Sweep) -> Sweep:
         _expect_another(sweep, keys, key_of(loaded.config), assignment)
     if found or first is None:
         raise LocatedConfigError(_once(found, tried), sweep.base.source.name)
+    reach_tracker(first)
     return _with_metric(sweep, first)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dlrun.data.load import load
 from dlrun.errors import ConfigError
-from dlrun.sweep.study import Study
+from dlrun.sweep.definition import Sweep
 from dlrun.sweep.watching import Watcher
 from dlrun.training.events import Listener
 from dlrun.training.fit import located
@@ -20,12 +20,12 @@ class _Compiling(Listener):
         self.watcher.compiling(0, kernel, done, total)
 
 
-def warm_up(study: Study, watcher: Watcher) -> None:
+def warm_up(sweep: Sweep, watcher: Watcher) -> None:
     """Prepare the data and compile the kernels of the first combination; of the others workers do what is missing.
 
     Raises: DataError, ConfigError, MissingExtra.
     """
-    loaded = study.sweep.config_of(next(study.sweep.combinations()))
+    loaded = sweep.config_of(next(sweep.combinations()))
     config = loaded.config
     try:
         dataset = load(config.data, config.seed)
