@@ -11,8 +11,9 @@ from dlrun.errors import DlrunError, UsageError
 from dlrun.report.blocks import COLOURS, Block, Chart, Link, Page, Section, Table, View, axes
 from dlrun.report.curves import line
 from dlrun.runs.comparison import ComparedRun, Comparison, compare_runs
-from dlrun.runs.difference import diff_runs
+from dlrun.runs.difference import diff_records, diff_runs
 from dlrun.runs.directory import RunDirectory
+from dlrun.runs.record import read_record
 
 MOST_RUNS = 16
 """Runs whose curves can still be told apart, a colour and a dash each."""
@@ -36,7 +37,8 @@ def comparison_page(runs: Sequence[RunDirectory], names: Sequence[str]) -> Page:
         sections.append(Section("Curves", _charts(comparison, names)))
     sections.append(Section("Figures", [_figures(comparison, names)]))
     blocks, notes = _differences(runs, names)
-    sections.append(Section("Differences", blocks))
+    if blocks:
+        sections.append(Section("Differences", blocks))
     facts = [(f"run {index}", name) for index, name in enumerate(names, 1)]
     return Page(f"{len(runs)} runs compared", facts, sections, notes, Link("all runs", "/"))
 
@@ -98,19 +100,19 @@ def _differences(runs: Sequence[RunDirectory], names: Sequence[str]) -> tuple[li
         try:
             differing = diff_runs(runs[0], run)
         except DlrunError as error:
-            notes.append(f"In what {names[index]} differs from {names[0]} can't be told: {error.message}")
-            continue
+            notes.append(f"The configs of {names[0]} and {names[index]} can't be compared: {error.message}")
+            differing = diff_records(runs[0], run)
         for section in TITLES:
-            for each in differing[section]:
-                values = found[section].setdefault(each.name, [each.old] * len(runs))
-                values[index] = each.new
+            for each in differing.get(section, ()):
+                found[section].setdefault(each.name, [each.old] * len(runs))[index] = each.new
+    data = read_record(runs[0].record).data
+    if data is not None and "fingerprint" not in found["data"]:
+        notes.append(f"All of them use the same data, by the fingerprint {data.fingerprint[:16]}.")
     tables: list[Block] = [
-        Table(TITLES[section], (section, *names), [[name, *map(_cell, values)] for name, values in rows.items()])
+        Table(TITLES[section], ("", *names), [[name, *map(_cell, values)] for name, values in rows.items()])
         for section, rows in found.items()
         if rows
     ]
-    if not tables and not notes:
-        notes.append("They differ in nothing but their metrics and times: config, data and environment are the same.")
     return tables, notes
 
 

@@ -33,9 +33,13 @@ def diff_runs(old: RunDirectory, new: RunDirectory) -> Differences:
     Raises: LocatedConfigError, RunError where a run's resolved config or record can't be read.
     """
     before, after = load_config(old.resolved_config).config, load_config(new.resolved_config).config
+    return {"config": [_of_config(change) for change in config_diff(before, after)], **diff_records(old, new)}
+
+
+def diff_records(old: RunDirectory, new: RunDirectory) -> Differences:
+    """Return what differs between two runs but for their configs. Raises: RunError."""
     records = read_record(old.record), read_record(new.record)
     return {
-        "config": [_of_config(change) for change in config_diff(before, after)],
         "data": _differing(*map(_data, records)),
         "environment": _differing(*map(_environment, records)),
         "metrics": _differing(*map(_metrics, records)),
