@@ -7,7 +7,9 @@ Schema, `dlrun layers` and the tests over all components are derived from the re
 
 # No `from __future__ import annotations`: Pydantic would evaluate Spec's annotations' texts anew for each component.
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from importlib import import_module
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -45,32 +47,79 @@ C = TypeVar("C", bound=Component)
 
 
 class Registry(Generic[C]):
-    """The components of one kind, by name.
+    """The components of one kind, by name; a component's module is imported when it is first asked for.
 
-    `synonyms` are other type names that a config may write: {"categorical_crossentropy": "cross_entropy"}.
+    `places` says by name where a class is, as "dense:Dense" for the class Dense of the module `package`.dense, or
+    gives a function that returns it: most configs use few components, and importing all of them would take most of
+    the time of a start. `synonyms` are other type names that a config may write:
+    {"categorical_crossentropy": "cross_entropy"}.
     """
 
-    def __init__(self, kind: str, components: tuple[type[C], ...], synonyms: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        places: Mapping[str, str | Callable[[], type[C]]],
+        synonyms: Mapping[str, str] | None = None,
+        package: str = "",
+    ) -> None:
         self.kind = kind
-        self.components = components
-        self.by_name = {component.type_name(): component for component in components}
         self.synonyms = dict(synonyms or {})
-        if len(self.by_name) != len(components):
-            raise ValueError(f"two components of kind {kind!r} share a name")
+        self.package = package
+        self._places = dict(places)
+        self._loaded: dict[str, type[C]] = {}
+
+    @classmethod
+    def of(cls, kind: str, components: Iterable[type[C]], synonyms: Mapping[str, str] | None = None) -> "Registry[C]":
+        """A registry of classes that are there already. Raises: ValueError where two share a name."""
+        registry = cls(kind, {}, synonyms)
+        for component in components:
+            if component.type_name() in registry._loaded:
+                raise ValueError(f"two components of kind {kind!r} share a name")
+            registry._loaded[component.type_name()] = component
+        return registry
 
     def __iter__(self) -> Iterator[type[C]]:
-        return iter(self.components)
+        return (self[name] for name in self.names)
 
     def __getitem__(self, name: str) -> type[C]:
-        return self.by_name[self.synonyms.get(name, name)]
+        name = self.synonyms.get(name, name)
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name, self._places[name])
+        return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.by_name or name in self.synonyms
+        return name in self._places or name in self._loaded or name in self.synonyms
+
+    def _load(self, name: str, place: str | Callable[[], type[C]]) -> type[C]:
+        if isinstance(place, str):
+            module, _, of = place.partition(":")
+            component: type[C] = getattr(import_module(f"{self.package}.{module}"), of)
+        else:
+            component = place()
+        if component.type_name() != name:
+            raise ValueError(f"the {self.kind} {name!r} calls itself {component.type_name()!r}")
+        return component
+
+    def attribute(self, of: str) -> type[C]:
+        """The component whose class has a name: what a package's __getattr__ gives. Raises: AttributeError."""
+        for name, place in self._places.items():
+            if isinstance(place, str) and place.endswith(f":{of}"):
+                return self[name]
+        raise AttributeError(f"module {self.package!r} has no attribute {of!r}")
+
+    def holds(self, value: object) -> bool:
+        """Whether a value is one of these components already."""
+        return isinstance(value, Component) and value.type in self and isinstance(value, self[value.type])
+
+    @property
+    def loaders(self) -> dict[str, Callable[[], type[C]]]:
+        """A function for each name that gives its component: for a registry with these and others."""
+        return {name: partial(self.__getitem__, name) for name in self.names}
 
     @property
     def names(self) -> list[str]:
         """Every name, sorted, synonyms left out."""
-        return sorted(self.by_name)
+        return sorted({*self._places, *self._loaded})
 
 
 class ChosenBy:
@@ -94,8 +143,8 @@ class ChosenBy:
     def validate(self, value: Any) -> Component:
         """The component that `value` describes; raises ValidationError or PydanticCustomError."""
         registry = self.registry
-        if isinstance(value, registry.components):
-            return value  # type: ignore[no-any-return]
+        if isinstance(value, Component) and registry.holds(value):
+            return value
         if isinstance(value, str):
             if value not in registry:
                 raise self._unknown(value)

@@ -105,7 +105,7 @@ def _either(arguments: tuple[Any, ...]) -> Shape:
         shapes += shape.alternatives if isinstance(shape, Either) else (shape,)
     components = [shape.spec for shape in shapes if isinstance(shape, Record) and issubclass(shape.spec, Component)]
     if len(components) > 1:
-        chosen = Choice(Registry("type", tuple(components)))
+        chosen = Choice(Registry.of("type", components))
         shapes = [chosen, *(shape for shape in shapes if not _is_component(shape))]
     return shapes[0] if len(shapes) == 1 else Either(tuple(shapes))
 

@@ -36,7 +36,7 @@ class Repeat(Component):
     """The layers of the block."""
 
 
-LAYER_CHOICES: Registry[Component] = Registry("layer", (*LAYERS, Repeat), LAYERS.synonyms)
+LAYER_CHOICES: Registry[Component] = Registry("layer", {**LAYERS.loaders, "repeat": lambda: Repeat}, LAYERS.synonyms)
 """What a list of layers in a config may hold."""
 
 

@@ -79,7 +79,7 @@ class Int(Parameter):
         return self
 
 
-PARAMETERS: Registry[Parameter] = Registry("parameter", (Choice, Uniform, Log, Int))
+PARAMETERS: Registry[Parameter] = Registry.of("parameter", (Choice, Uniform, Log, Int))
 """What a sweep may vary a value by."""
 
 

@@ -30,7 +30,7 @@ __all__ = [
     "Zeros",
 ]
 
-INITIALIZERS: Registry[Initializer] = Registry(
+INITIALIZERS: Registry[Initializer] = Registry.of(
     "initializer",
     (
         Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, Ones, Orthogonal,

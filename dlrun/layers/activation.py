@@ -95,10 +95,6 @@ def layer_of(activation: type[Activation]) -> type[NamedFunctionLayer]:
     return layer
 
 
-ACTIVATION_LAYERS = tuple(layer_of(activation) for activation in ACTIVATIONS if activation.type_name() != "linear")
-"""A layer class for each activation that does anything."""
-
-
 class Activated(Layer):
     """A layer with an `activation` field."""
 

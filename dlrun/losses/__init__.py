@@ -1,34 +1,23 @@
 """The losses, one file each, and their registry."""
 
 from dlrun.losses.base import Loss as Loss
-from dlrun.losses.binary_cross_entropy import BinaryCrossEntropy
-from dlrun.losses.bpr import BPR
-from dlrun.losses.categorical_hinge import CategoricalHinge
-from dlrun.losses.cross_entropy import CrossEntropy
-from dlrun.losses.hinge import Hinge
-from dlrun.losses.huber import Huber
-from dlrun.losses.kl_divergence import KLDivergence
-from dlrun.losses.log_cosh import LogCosh
-from dlrun.losses.mae import MAE
-from dlrun.losses.mse import MSE
-from dlrun.losses.poisson import Poisson
 from dlrun.registry import Registry
 
 LOSSES: Registry[Loss] = Registry(
     "loss",
-    (
-        BPR,
-        BinaryCrossEntropy,
-        CategoricalHinge,
-        CrossEntropy,
-        Hinge,
-        Huber,
-        KLDivergence,
-        LogCosh,
-        MAE,
-        MSE,
-        Poisson,
-    ),
+    {
+        "binary_cross_entropy": "binary_cross_entropy:BinaryCrossEntropy",
+        "bpr": "bpr:BPR",
+        "categorical_hinge": "categorical_hinge:CategoricalHinge",
+        "cross_entropy": "cross_entropy:CrossEntropy",
+        "hinge": "hinge:Hinge",
+        "huber": "huber:Huber",
+        "kl_divergence": "kl_divergence:KLDivergence",
+        "log_cosh": "log_cosh:LogCosh",
+        "mae": "mae:MAE",
+        "mse": "mse:MSE",
+        "poisson": "poisson:Poisson",
+    },
     synonyms={
         "binary_crossentropy": "binary_cross_entropy",
         "categorical_crossentropy": "cross_entropy",
@@ -41,4 +30,9 @@ LOSSES: Registry[Loss] = Registry(
         "mean_squared_error": "mse",
         "sparse_categorical_crossentropy": "cross_entropy",
     },
+    package=__name__,
 )
+
+
+def __getattr__(name: str) -> type[Loss]:
+    return LOSSES.attribute(name)

@@ -2,17 +2,19 @@
 
 from dlrun.registry import Registry
 from dlrun.schedules.base import Schedule
-from dlrun.schedules.constant import Constant
-from dlrun.schedules.cosine import Cosine
-from dlrun.schedules.exponential import Exponential
-from dlrun.schedules.one_cycle import OneCycle
-from dlrun.schedules.polynomial import Polynomial
 from dlrun.schedules.reduce_on_plateau import Plateau, ReduceOnPlateau
-from dlrun.schedules.step import Step
 
 SCHEDULES: Registry[Schedule] = Registry(
     "schedule",
-    (Constant, Step, Exponential, Polynomial, Cosine, OneCycle, ReduceOnPlateau),
+    {
+        "constant": "constant:Constant",
+        "cosine": "cosine:Cosine",
+        "exponential": "exponential:Exponential",
+        "one_cycle": "one_cycle:OneCycle",
+        "polynomial": "polynomial:Polynomial",
+        "reduce_on_plateau": "reduce_on_plateau:ReduceOnPlateau",
+        "step": "step:Step",
+    },
     synonyms={
         "step_lr": "step",
         "multi_step": "step",
@@ -21,6 +23,11 @@ SCHEDULES: Registry[Schedule] = Registry(
         "cosine_decay": "cosine",
         "reduce_lr_on_plateau": "reduce_on_plateau",
     },
+    package=__name__,
 )
 
 __all__ = ["SCHEDULES", "Plateau", "ReduceOnPlateau", "Schedule"]
+
+
+def __getattr__(name: str) -> type[Schedule]:
+    return SCHEDULES.attribute(name)

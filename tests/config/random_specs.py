@@ -80,7 +80,7 @@ def random_value(field: Any, rng: random.Random) -> Any:
 def _is_empty(annotation: Any) -> bool:
     """Whether there is nothing to choose from."""
     shape = shape_of(annotation)
-    return isinstance(shape, Choice) and not shape.registry.components
+    return isinstance(shape, Choice) and not shape.registry.names
 
 
 def _random_scalar(annotation: Any, rng: random.Random) -> Any:

@@ -36,7 +36,7 @@ class Constant(Start):
     """The value."""
 
 
-STARTS: Registry[Start] = Registry("initializer", (Zeros, Constant))
+STARTS: Registry[Start] = Registry.of("initializer", (Zeros, Constant))
 
 
 class Animal(Component):
@@ -94,7 +94,7 @@ class Stone(Component):
     type: Literal["stone"] = "stone"
 
 
-ANIMALS: Registry[Component] = Registry("animal", (Cat, Fish, Stone), {"feline": "cat", "Fish": "fish"})
+ANIMALS: Registry[Component] = Registry.of("animal", (Cat, Fish, Stone), {"feline": "cat", "Fish": "fish"})
 
 
 class Keeper(Spec):

@@ -99,7 +99,7 @@ def test_weights_are_those_of_the_formula(name):
         np.testing.assert_allclose(result[key], w.ravel(), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("component", OPTIMIZERS.components, ids=lambda component: component.type_name())
+@pytest.mark.parametrize("component", list(OPTIMIZERS), ids=lambda component: component.type_name())
 def test_bits_depend_neither_on_threads_nor_on_interruptions(component):
     first = train(component(weight_decay=0.1), precision="float32", threads=1)
     for threads in (2, 3, 4):
@@ -111,7 +111,7 @@ def test_bits_depend_neither_on_threads_nor_on_interruptions(component):
             assert np.array_equal(array, result[name])
 
 
-@pytest.mark.parametrize("component", OPTIMIZERS.components, ids=lambda component: component.type_name())
+@pytest.mark.parametrize("component", list(OPTIMIZERS), ids=lambda component: component.type_name())
 def test_float32_is_close_to_float64(component):
     exact, rough = train(component()), train(component(), precision="float32")
     for name, array in exact.items():

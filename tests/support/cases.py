@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlrun.activations import ACTIVATIONS
 from dlrun.layers import LAYERS
-from dlrun.layers.activation import ACTIVATION_LAYERS
 from tests.support.training import ROWS, Array
 
 HOW_TO_ADD = "has no network in tests/support/cases.py: add a line for it to CASES"
@@ -57,7 +57,7 @@ def _filled(name: str, case: Case) -> Case:
 
 
 SINGLE: dict[str, Case] = {
-    **{layer.type_name(): alone("features") for layer in ACTIVATION_LAYERS},
+    **{name: alone("features") for name in ACTIVATIONS.names if name != "linear"},
     "activation": alone("features", activation="tanh"),
     "add": merging(),
     "average": merging(),

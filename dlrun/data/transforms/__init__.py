@@ -1,43 +1,32 @@
 """The transforms, one file each, and their registry."""
 
-from dlrun.data.transforms.add_noise import AddNoise
 from dlrun.data.transforms.base import Transform
-from dlrun.data.transforms.calendar import Calendar
-from dlrun.data.transforms.categories import Categories
-from dlrun.data.transforms.clip import Clip
-from dlrun.data.transforms.impute import Impute
-from dlrun.data.transforms.log1p import Log1p
-from dlrun.data.transforms.min_max import MinMax
-from dlrun.data.transforms.one_hot import OneHot
-from dlrun.data.transforms.pad import Pad
-from dlrun.data.transforms.rescale import Rescale
-from dlrun.data.transforms.reshape import Reshape
-from dlrun.data.transforms.resize import Resize
-from dlrun.data.transforms.standardize import Standardize
-from dlrun.data.transforms.to_grey import ToGrey
-from dlrun.data.transforms.tokenize import Tokenize
-from dlrun.data.transforms.window import Window
 from dlrun.registry import Registry
 
 TRANSFORMS: Registry[Transform] = Registry(
     "transform",
-    (
-        AddNoise,
-        Calendar,
-        Categories,
-        Clip,
-        Impute,
-        Log1p,
-        MinMax,
-        OneHot,
-        Pad,
-        Rescale,
-        Reshape,
-        Resize,
-        Standardize,
-        ToGrey,
-        Tokenize,
-        Window,
-    ),
+    {
+        "add_noise": "add_noise:AddNoise",
+        "calendar": "calendar:Calendar",
+        "categories": "categories:Categories",
+        "clip": "clip:Clip",
+        "impute": "impute:Impute",
+        "log1p": "log1p:Log1p",
+        "min_max": "min_max:MinMax",
+        "one_hot": "one_hot:OneHot",
+        "pad": "pad:Pad",
+        "rescale": "rescale:Rescale",
+        "reshape": "reshape:Reshape",
+        "resize": "resize:Resize",
+        "standardize": "standardize:Standardize",
+        "to_grey": "to_grey:ToGrey",
+        "tokenize": "tokenize:Tokenize",
+        "window": "window:Window",
+    },
     synonyms={"standardise": "standardize", "to_gray": "to_grey", "normalize": "standardize"},
+    package=__name__,
 )
+
+
+def __getattr__(name: str) -> type[Transform]:
+    return TRANSFORMS.attribute(name)
