@@ -7,6 +7,7 @@
     ├── MissingExtra           an optional package is needed; names the extra that installs it
     ├── CheckpointError        a checkpoint is truncated, foreign, tampered with, or doesn't fit
     ├── RunError               the run directory can't be written, the disk is full ...
+    ├── TrackingError         a tracker can't be reached, or refuses what it is sent
     ├── NonFiniteError         training met NaN or infinity; names the layer
     └── Interrupted            exit code 130: stopped by the user after a checkpoint was written
 
@@ -94,6 +95,10 @@ class CheckpointError(DlrunError):
 
 class RunError(DlrunError):
     """A run directory can't be found, read or written."""
+
+
+class TrackingError(DlrunError):
+    """A tracker can't be reached, or refuses what it is sent."""
 
 
 class NonFiniteError(DlrunError):

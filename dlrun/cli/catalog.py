@@ -26,6 +26,7 @@ KINDS = {
     "initializers": ("dlrun.initializers", "INITIALIZERS"),
     "regularizers": ("dlrun.regularizers", "REGULARIZERS"),
     "constraints": ("dlrun.regularizers", "CONSTRAINTS"),
+    "trackers": ("dlrun.tracking", "TRACKERS"),
 }
 
 

@@ -53,6 +53,7 @@ def cross_validate(
     loaded = load_config(config, overrides or [])
     fit.validate(validating.fold_config(loaded, choice, 1))
     loaded = training.settle(loaded, runs)
+    training.reach_tracker(loaded)
     work = validating.open_cross_validation(loaded, choice, sys.argv, runs, new)
 
     def show(run: RunDirectory, training: Callable[[Listener], Finished]) -> None:

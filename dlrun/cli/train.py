@@ -43,6 +43,7 @@ def train(
         raise UsageError(f"{config} describes a sweep", way_out)
     fit.validate(loaded)
     loaded = training.settle(loaded, runs)
+    training.reach_tracker(loaded)
     run = training.create_run(loaded, sys.argv, runs)
     show_training(run, lambda console: training.train(loaded, run, console))
 

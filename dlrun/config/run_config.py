@@ -18,6 +18,7 @@ from dlrun.metrics import METRICS, Metric
 from dlrun.optimizers import OPTIMIZERS, Optimizer
 from dlrun.registry import ChosenBy, Spec
 from dlrun.schedules import SCHEDULES, Schedule
+from dlrun.tracking import TRACKERS, Tracker
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names that are safe as part of a folder's name everywhere."""
@@ -90,6 +91,8 @@ class RunConfig(Spec):
     """How `dlrun detect` finds rows that don't look like the others; its defaults when left out."""
     initialize_from: InitializeFrom | None = None
     """The trained network whose weights this one starts from."""
+    tracking: Annotated[Tracker, ChosenBy(TRACKERS)] | None = None
+    """Where the run is followed from elsewhere; TensorBoard's events are written in any case."""
     sweep: SweepConfig | None = None
     """What `dlrun sweep` varies, and how it searches."""
 

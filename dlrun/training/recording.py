@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dlrun.config.run_config import RunConfig
 from dlrun.data.dataset import Dataset
 from dlrun.errors import RunError
 from dlrun.executor.executor import Array
@@ -20,6 +21,7 @@ from dlrun.runs.tensorboard import EventWriter, open_events
 from dlrun.runs.train_log import TrainLog
 from dlrun.training.checkpointing import training_content
 from dlrun.training.events import EpochResult, Listener, Start
+from dlrun.training.tracking import Follower
 from dlrun.training.trainer import Trainer
 
 SECONDS_BETWEEN_WRITES = 1.0
@@ -34,6 +36,7 @@ class Recorder(Listener):
         self.log = TrainLog(run.log)
         self.events: EventWriter | None = None
         self.events_opened = False
+        self.follower: Follower | None = None
         self.resumed_at_step: int | None = None
         self.compile_seconds = 0.0
         self._checkpoints: dict[Path, tuple[dict[str, Array], dict[str, Any]]] = {}
@@ -42,8 +45,15 @@ class Recorder(Listener):
         self._is_due = True
         """Whether the checkpoints of the epoch that has just ended are written at once."""
 
+    def track(self, config: RunConfig) -> None:
+        """Begin to send the run to the config's tracker. Raises: TrackingError, MissingExtra."""
+        if config.tracking is not None:
+            self.follower = Follower(config, config.tracking, self.run, self.note)
+
     def loaded(self, dataset: Dataset) -> None:
         """Record which data the run uses."""
+        if self.follower is not None:
+            self.follower.tag({"dlrun.data_fingerprint": dataset.fingerprint, "dlrun.data_variant": dataset.variant})
         data = DataState(fingerprint=dataset.fingerprint, variant=dataset.variant, notes=dataset.notes)
         update_record(self.run.record, data=data, notes=dataset.notes)
 
@@ -75,6 +85,8 @@ class Recorder(Listener):
             self.events.write(
                 int(row["step"]), {name: value for name, value in row.items() if name not in ("epoch", "step")}
             )
+        if self.follower is not None:
+            self.follower.row(row)
         self.log.write(", ".join(f"{name} {value:.6g}" for name, value in row.items()))
         changes: dict[str, Any] = {"last_metrics": _measures(row), "epochs": row["epoch"], "step": row["step"]}
         if result.is_best:
@@ -132,6 +144,8 @@ class Recorder(Listener):
             drop_after_step(self.run.metrics, step)
         except RunError as error:
             raise RunError(error.message, f"mend or remove {self.run.metrics}, then resume again") from error
+        if self.follower is not None:
+            self.follower.resumed_at(step)
 
     def end(self, status: Status, reason: str, keep_last: bool = True) -> None:
         """Record how the training ended. Without `keep_last` a checkpoint of an earlier stop is removed."""
@@ -143,6 +157,8 @@ class Recorder(Listener):
         self._close_events()
         if self.draws:
             self._draw_curves()
+        if self.follower is not None:
+            self.follower.end(status, reason)
 
     def _draw_curves(self) -> None:
         """Draw the epochs' curves; a run that couldn't draw them is none the worse."""
@@ -163,6 +179,7 @@ class Recorder(Listener):
             lambda: update_record(self.run.record, status=status, reason=reason, ended=now()),
             lambda: self.log.write(f"{status}: {reason}"),
             self._close_events,
+            lambda: self.follower.end(status, reason) if self.follower is not None else None,
         ):
             with suppress(RunError):
                 write()

@@ -29,6 +29,7 @@ CHANGEABLE: tuple[Path, ...] = (
     ("schedule",),
     ("metrics",),
     ("anomaly",),
+    ("tracking",),
 )
 
 

@@ -51,6 +51,12 @@ def settle(loaded: LoadedConfig, runs: Path) -> LoadedConfig:
     return replace(loaded, config=loaded.config.model_copy(update={"initialize_from": source}))
 
 
+def reach_tracker(loaded: LoadedConfig) -> None:
+    """Raise TrackingError or MissingExtra now, before anything is made, where a run couldn't be tracked."""
+    if loaded.config.tracking is not None:
+        loaded.config.tracking.reach()
+
+
 def create_run(loaded: LoadedConfig, command: Sequence[str], runs: Path) -> RunDirectory:
     """Make the run's directory, with its config and record. Raises: RunError."""
     run = RunDirectory.create(loaded.config.name, runs)
@@ -83,6 +89,7 @@ def train(
     resume = f"dlrun resume {run.path}"
     with stopper or Stopper() as stopper:
         try:
+            recorder.track(loaded.config)
             ending, state = _run(loaded, run, recorder, restored, stopper)
             keep_last = loaded.config.training.checkpoints.last or not ending.is_done or state.step_of_epoch > 0
             recorder.end("finished" if ending.is_done else "stopped", ending.reason, keep_last)

@@ -21,10 +21,11 @@ from dlrun.metrics import METRICS
 from dlrun.optimizers import OPTIMIZERS
 from dlrun.registry import Component, Registry, Spec
 from dlrun.schedules import SCHEDULES
+from dlrun.tracking import TRACKERS
 from tests.config.zoo import ANIMALS, Zoo
 
 REGISTRIES: list[Registry[Any]] = [
-    LAYER_CHOICES, LOSSES, OPTIMIZERS, SCHEDULES, METRICS, SOURCES, TRANSFORMS, AUGMENTATIONS,
+    LAYER_CHOICES, LOSSES, OPTIMIZERS, SCHEDULES, METRICS, SOURCES, TRANSFORMS, AUGMENTATIONS, TRACKERS,
 ]  # fmt: skip
 COMPONENTS = [component for registry in REGISTRIES for component in registry]
 SPECS = [RunConfig, TrainingConfig, EarlyStopping, CheckpointsConfig, DataConfig]

@@ -21,6 +21,7 @@ from dlrun.losses import LOSSES
 from dlrun.metrics import METRICS
 from dlrun.optimizers import OPTIMIZERS
 from dlrun.schedules import SCHEDULES
+from dlrun.tracking import TRACKERS
 from tests.config.random_specs import random_component, random_spec, random_value
 from tests.config.test_load import BASE, load
 
@@ -44,6 +45,7 @@ def random_config(rng: random.Random) -> RunConfig:
         "schedule": random_component(SCHEDULES, rng),
         "metrics": tuple(metrics.values()),
         "training": random_spec(TrainingConfig, rng).model_copy(update={"early_stopping": None}),
+        "tracking": rng.choice([None, random_component(TRACKERS, rng)]),
         "initialize_from": random_value(InitializeFrom | None, rng),
     }
     return RunConfig.model_validate(parts, strict=True)

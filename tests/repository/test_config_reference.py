@@ -10,13 +10,14 @@ from dlrun.data.config import DataConfig, DatesConfig, InputConfig, SplitConfig,
 from dlrun.data.negatives import NegativesConfig
 from dlrun.data.resample import ResampleConfig
 from dlrun.data.transforms.window import WindowConfig
+from dlrun.tracking.mlflow import Mlflow
 from tests.repository.documents import ROOT
 
 SECTIONS = [
     RunConfig, ModelConfig, InitializeFrom, DataConfig, InputConfig, TargetConfig, SplitConfig, DatesConfig,
     WindowConfig, TrainingConfig, EarlyStopping, CheckpointsConfig, BestCheckpoint,
     ResampleConfig, NegativesConfig, AnomalyConfig, AnomalyThreshold, AnomalyLabels,
-    SweepConfig, Choice, Uniform, Log, Int,
+    SweepConfig, Choice, Uniform, Log, Int, Mlflow,
 ]  # fmt: skip
 
 
