@@ -122,6 +122,7 @@ def continue_run(
     stopper: Stopper | None = None, draws: bool = True,
 ) -> Finished:  # fmt: skip
     """Train a run further from its last checkpoint, or from its start where there is none. Raises as `train` does."""
+    reach_tracker(loaded)
     resume_record(run.record)
     for folder in (run.path, run.checkpoints):
         remove_leftovers(folder)

@@ -12,6 +12,7 @@ import pytest
 from dlrun.config.load import load_text
 from dlrun.errors import ConfigError, MissingExtra, NonFiniteError, TrackingError
 from dlrun.runs.metrics_csv import read_metrics
+from dlrun.runs.record import read_record
 from dlrun.training import tracking
 from dlrun.training.run import reach_tracker
 from dlrun.training.tracking import parameters_of
@@ -119,6 +120,16 @@ def test_a_server_that_is_down_at_the_start_is_an_error(tmp_path):
     assert not (tmp_path / "line-1" / "metrics.csv").exists()
     with pytest.raises(TrackingError):
         reach_tracker(load_text(LINE, "test.yaml", [tracked(server)]))
+
+
+def test_a_server_that_is_down_leaves_a_finished_run_as_it_is(server, tmp_path):
+    run = start(tmp_path, LINE, tracked(server)).run
+    server.down()
+    with pytest.raises(TrackingError):
+        go_on(run, "training.epochs=4")
+    assert read_record(run.record).status == "finished"
+    go_on(run, "training.epochs=4", "tracking=null")
+    assert read_record(run.record).epochs == 4
 
 
 class Goes(Heard):
