@@ -20,6 +20,7 @@ from dlrun.report.curves import curves
 from dlrun.report.layers import layer_table, weight_blocks
 from dlrun.report.numbers import number_blocks
 from dlrun.report.samples import mistake_block, reconstructions
+from dlrun.report.tasks import forecast_chart, task_section
 from dlrun.runs.directory import RunDirectory
 from dlrun.runs.metrics_csv import read_metrics
 from dlrun.runs.record import RunRecord, read_record
@@ -94,6 +95,11 @@ def _network_sections(
         blocks = _target_blocks(measured, name, predictions)
         if blocks:
             sections.append(Section(f"Predictions of {name}" if several else "Predictions", blocks))
+    try:
+        task = task_section(run, options.checkpoint, restored, measured.name, measured.split)
+        sections += [] if task is None else [task]
+    except DlrunError as error:
+        notes.append(f"What the network is for isn't shown: {error.message}")
     profile = None
     if options.profile:
         try:
@@ -141,15 +147,16 @@ def _target_blocks(measured: Measured, name: str, predictions: Array) -> list[Bl
         ]
     if target.label_counts is not None and predictions.min() >= 0 and predictions.max() <= 1:
         return [label_chart(truth, predictions), class_table(measured.reports[name])]
-    return _of_numbers(split, target, truth, predictions)
+    return _of_numbers(split, target, truth, predictions, measured.session.config.data.window is not None)
 
 
-def _of_numbers(split: Split, target: Feature, truth: Array, predictions: Array) -> list[Block]:
+def _of_numbers(split: Split, target: Feature, truth: Array, predictions: Array, is_series: bool) -> list[Block]:
     real = truth * np.asarray(target.scale) + np.asarray(target.offset)
     if is_image(target):
         return [reconstructions(split, real, predictions.reshape(real.shape))]
     said, real = (target.to_units(each.reshape(real.shape)).reshape(split.rows, -1) for each in (predictions, real))
-    return number_blocks(real, said, _names(target, predictions))
+    chart = forecast_chart(split, target, real, said) if is_series else None
+    return [*([] if chart is None else [chart]), *number_blocks(real, said, _names(target, predictions))]
 
 
 def _names(target: Feature, predictions: Array) -> list[str]:
