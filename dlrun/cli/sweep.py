@@ -202,7 +202,7 @@ class Means:
         if self.ray is not None:
             from dlrun.sweep.ray_crew import RayCrew, connected
 
-            with connected(self.ray) as library:
+            with connected(self.ray, study.folder.worker_log) as library:
                 Pool(study, RayCrew(library, study, budget, self.jobs, self.cpus), watcher).run()
         elif self.jobs in (None, 1):
             from dlrun.sweep.worker import work

@@ -9,12 +9,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from dlrun.errors import MissingExtra, RunError, UsageError
 from dlrun.kernels.target import CORES, available_cores
 from dlrun.runs.environment import versions
-from dlrun.sweep.pool import MOST_DEATHS, Death, Worker
+from dlrun.sweep.pool import MOST_DEATHS, SECONDS_BETWEEN_LOOKS, Death, Worker
 from dlrun.sweep.remote import Message, Order, RemoteWorker, Site
 from dlrun.sweep.run_files import Changes, Files, leave, put_files
 from dlrun.sweep.study import Claim, Study
@@ -25,6 +26,8 @@ MOST_LOST_NODES = 5
 SECONDS_TO_CONNECT = 5.0
 SECONDS_BETWEEN_COUNTS = 2.0
 """How often the cluster's nodes are counted."""
+SECONDS_TO_KNOW = 2.0
+"""How long Ray may take to tell what became of an actor that can't be reached."""
 PATIENCE = 20.0
 """Seconds without any worker after which users are told what is waited for."""
 PATHS = ("DLRUN_DATASETS", "DLRUN_CACHE", "DLRUN_RUNS")
@@ -43,8 +46,10 @@ def import_ray() -> Any:
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Any]:
+def connected(address: str, log: Path) -> Iterator[Any]:
     """Yield Ray, connected to the cluster at an address: host:port, auto, or local for one of this machine alone.
+
+    What Ray says of the cluster goes to a log, and not to standard output.
 
     Raises: MissingExtra, UsageError, RunError where nobody answers or Ray's or Python's versions differ.
     """
@@ -55,16 +60,35 @@ def connected(address: str) -> Iterator[Any]:
         options |= {"address": LOCAL, "num_cpus": available_cores(), "include_dashboard": False}
     else:
         options["address"] = _reachable(address)
+    with _saying_to(log):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ray.init(**options)
+        except (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
+            raise RunError(f"can't use the Ray cluster at {address}: {_first_line(error)}") from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _saying_to(log: Path) -> Iterator[None]:
+    """Write the cluster's messages to a file: Ray prints them, whatever it is told about output."""
+    from ray._private import worker
+
+    printed = getattr(worker, "print_to_stdstream", None)
+
+    def write(data: Mapping[str, Any], *_: Any, **__: Any) -> None:
+        with suppress(OSError), log.open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in data.get("lines", ()))
+
+    worker.print_to_stdstream = write
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ray.init(**options)
-    except (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
-        raise RunError(f"can't use the Ray cluster at {address}: {_first_line(error)}") from error
-    try:
-        yield ray
+        yield
     finally:
-        ray.shutdown()
+        worker.print_to_stdstream = printed
 
 
 def _reachable(address: str) -> str:
@@ -168,7 +192,20 @@ class Actor(Worker):
             for reference in self.handle.serve.options(num_returns="streaming").remote():
                 yield get(reference)
         except Exception as error:  # Ray has several for an actor that died
-            self._failure = error
+            self._failure = self._better_known(error)
+
+    def _better_known(self, failure: Exception) -> Exception:
+        """Return what became of an actor that can't be reached: Ray may know it a little later."""
+        ray, end = self.crew.ray, time.monotonic() + SECONDS_TO_KNOW
+        while isinstance(failure, ray.exceptions.ActorUnavailableError) and time.monotonic() < end:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            try:
+                ray.get(self.handle.__ray_ready__.remote(), timeout=SECONDS_TO_KNOW)
+            except Exception as error:
+                failure = error
+            else:
+                break
+        return failure
 
     def take(self, message: Message, watcher: Watcher) -> None:
         """Act on a message. Raises: RunError where the node's dlrun is another one."""
@@ -254,12 +291,14 @@ class Actor(Worker):
 
     def death(self) -> Death | None:
         """Return how the actor died, after its trial was given back."""
-        self._lost()
+        self.kill()
         if self._failure is None:
             return None
-        if self._node and self._node not in {node["NodeID"] for node in self.crew.nodes()}:
-            host = self.site.host if self.site else "?"
-            return Death(f"the node {host} of the Ray cluster was lost", MOST_LOST_NODES)
+        is_alive = self._node in {node["NodeID"] for node in self.crew.nodes()}
+        if self.site and not is_alive:
+            return Death(f"the Ray node {self.site.host} was lost", MOST_LOST_NODES)
+        if self.site and isinstance(self._failure, self.crew.ray.exceptions.ActorUnavailableError):
+            return Death(f"the Ray node {self.site.host} can't be reached any more", MOST_LOST_NODES)
         return Death(_reason(self._failure), MOST_DEATHS)
 
 
