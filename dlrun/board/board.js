@@ -29,10 +29,15 @@ const server = { session: "", version: 0, ahead: 0 };
 const number = (value) => {
   if (value === null || value === undefined) return "";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return value.toExponential(2);
+  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return Number(value.toPrecision(3)).toExponential();
   return size >= 1000 ? value.toLocaleString("en", { maximumFractionDigits: 1 }) : String(Number(value.toPrecision(4)));
 };
-const moment = (seconds) => seconds === null ? "" : new Date(seconds * 1000).toLocaleString(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+const moment = (seconds) => {
+  if (seconds === null) return "";
+  const date = new Date(seconds * 1000);
+  const day = date.toDateString() === new Date().toDateString() ? {} : { month: "short", day: "numeric" };
+  return date.toLocaleString("en", { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+};
 const span = (seconds) => {
   if (seconds === null) return "";
   const whole = Math.round(seconds);
@@ -114,7 +119,7 @@ function fillName(cell, row) {
   const place = group && state.grouped ? (name === row.name ? "" : row.name) : name === row.name ? row.folder : row.id;
   const kind = { sweep: "sweep", folds: "cross-validation", run: "" }[row.kind];
   const best = row.kind === "sweep" && rows.get(row.best) ? `best: ${values(row)}` : "";
-  const config = group ? "" : row.config?.split("/").slice(-2).join("/");
+  const config = group ? "" : row.config?.split("/").pop();
   const more = [kind, several.folders || group ? place : "", config, best].filter(Boolean).join(" · ");
   if (more) parts.push(element("small", { textContent: more }));
   cell.replaceChildren(...parts);
@@ -123,7 +128,7 @@ function fillName(cell, row) {
 
 function fillStatus(cell, row) {
   const more = row.problem ?? row.reason;
-  cell.replaceChildren(element("span", { className: `status ${row.status}`, textContent: row.status }), ...(more ? [element("small", { textContent: more })] : []));
+  cell.replaceChildren(element("span", { className: `status ${row.status}`, textContent: row.status }), ...(more ? [element("small", { textContent: more, title: more })] : []));
 }
 
 function fillProgress(cell, row) {
@@ -137,8 +142,8 @@ function fillProgress(cell, row) {
 function fillMain(cell, row) {
   if (!row.main) return cell.replaceChildren();
   const spread = row.main.spread === undefined || row.main.spread === null ? "" : ` ± ${number(row.main.spread)}`;
-  const when = row.main.epoch && row.kind === "run" ? `, epoch ${row.main.epoch}` : "";
-  cell.replaceChildren(number(row.main.value) + spread, element("small", { textContent: row.main.name + when }));
+  const when = row.main.epoch && row.kind === "run" ? [element("span", { className: "faint", textContent: ` in epoch ${row.main.epoch}` })] : [];
+  cell.replaceChildren(number(row.main.value) + spread, ...when, element("small", { textContent: row.main.name }));
 }
 
 function fillCurve(cell, row) {

@@ -34,6 +34,7 @@ def board(
     Example: dlrun board --open
     """
     from dlrun.board.server import address_of, bind, check_folders, check_libraries, is_loopback, open_browser, serve
+    from dlrun.cli.output import say
 
     check_libraries()
     folders = folder or [each for each in (runs, sweeps) if each.is_dir()] or [runs]
@@ -42,8 +43,7 @@ def board(
     address = address_of(listening, host)
 
     def ready() -> None:
-        sys.stdout.write(f"the board of {', '.join(map(str, folders))}: {address} (Ctrl-C ends it)\n")
-        sys.stdout.flush()
+        say(f"the board of {', '.join(map(str, folders))}: {address} (Ctrl-C ends it)")
         if not is_loopback(listening):
             sys.stderr.write(
                 "WARNING: everybody who can reach this machine can see the board, configs and samples of the data "

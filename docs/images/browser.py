@@ -30,7 +30,6 @@ from tests.report.browser import open_browser  # noqa: E402
 RUNS = (
     ("iris",),
     ("spam", "training.epochs=6"),
-    ("titanic",),
     ("linear_regression", "optimizer.learning_rate=1e8"),
     ("housing", "training.epochs=20"),
     ("mnist_cnn", "training.epochs=6", "data.limit=12000"),
@@ -84,10 +83,7 @@ def photograph_report(driver: Any, place: Path) -> None:
     subprocess.run(command("report", REPORTED, "--output", str(file)), cwd=ROOT, check=True)
     driver.get(file.as_uri())
     wait(driver, "document.body.dataset.drawn")
-    top = driver.execute_script(
-        "return document.querySelector('#predictions').getBoundingClientRect().top + window.scrollY - 8"
-    )
-    save(driver, "report.png", 1000, 980, top)
+    save(driver, "report.png", 1000, 1190, "#predictions")
 
 
 def photograph_board(driver: Any, place: Path) -> None:
@@ -100,9 +96,7 @@ def photograph_board(driver: Any, place: Path) -> None:
         wait(driver, f"{progress} > 12")
         driver.execute_script("[...document.querySelectorAll('tr.member input')].slice(0, 2).forEach(e => e.click())")
         driver.execute_script("document.querySelector('h1 small').textContent = 'of runs, sweeps'")  # not FOLDER/runs
-        time.sleep(2)  # until the last row has ceased to glow
-        height = driver.execute_script("return document.querySelector('main').getBoundingClientRect().bottom")
-        save(driver, "board.png", WIDTH, int(height), 0)
+        save(driver, "board.png", WIDTH, 1000, "body")
 
 
 @contextmanager
@@ -123,15 +117,16 @@ def wait(driver: Any, condition: str) -> None:
     WebDriverWait(driver, 120).until(lambda each: each.execute_script(f"return {condition}"))
 
 
-def save(driver: Any, name: str, width: int, height: int, top: float) -> None:
-    """Save what a window of a size shows from a place on, in few colours: half the bytes."""
+def save(driver: Any, name: str, width: int, height: int, place: str) -> None:
+    """Save what a window of a size shows from an element on, in few colours: half the bytes."""
     from PIL import Image
 
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
-    driver.execute_script(f"window.scrollTo(0, {top})")
     time.sleep(1.5)  # charts take their new width
+    driver.execute_script(f"window.scrollTo(0, document.querySelector('{place}').offsetTop)")
+    time.sleep(0.5)
     path = IMAGES / name
     driver.save_screenshot(str(path))
     with Image.open(path) as picture:

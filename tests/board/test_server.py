@@ -6,6 +6,8 @@ import socket
 import sys
 import time
 
+import pytest
+
 from dlrun.board.app import Guard
 from dlrun.board.finding import Found
 from dlrun.board.reports import ReportShelf
@@ -45,6 +47,23 @@ def test_runs_reports_and_comparisons(served, place):
     assert served.get("/compare?run=runs/small-1&run=runs/small-2", If_None_Match=tag).status == 304
     assert served.get("/compare?run=runs/small-1").status == 404
     assert served.get("/compare?run=runs/small-1&run=runs/none-1").status == 404
+
+
+def test_a_sweeps_report_leads_to_its_trials(place, monkeypatch):
+    pytest.importorskip("optuna", reason="needs Optuna (the extra sweep)")
+    monkeypatch.setenv("DLRUN_SWEEPS", str(place.folder / "sweeps"))
+    monkeypatch.setattr("dlrun.training.recording.draw_curves", lambda *arguments: None)
+    place.call("sweep", "small.yaml", "optimizer.learning_rate=0.01,0.001", "training.epochs=1")
+    with serving(place) as served:
+        row = served.rows()["sweeps/small-1"]
+        assert (row["kind"], row["status"], row["epoch"], row["epochs"]) == ("sweep", "finished", 2, 2)
+        assert row["values"].keys() == {"optimizer.learning_rate"}
+        report = served.wait_for_report("sweeps/small-1")
+        assert "Leaderboard" in report.text
+        links = re.findall(r'<td[^>]*><a href="(trials/[^"]+)"', report.text)
+        assert len(links) == 2
+        trial = served.get(f"/runs/sweeps/small-1/{links[0]}")
+        assert (trial.status, trial.headers["location"]) == (307, f"/runs/sweeps/small-1/{links[0]}/report.html")
 
 
 PATHS = (
