@@ -116,14 +116,14 @@ function fillName(cell, row) {
   }
   const name = title(row);
   parts.push(row.kind === "folds" ? name : element("a", { href: `/runs/${address(row.id)}/report.html`, textContent: name }));
-  const place = group && state.grouped ? (name === row.name ? "" : row.name) : name === row.name ? row.folder : row.id;
+  const place = group && state.grouped ? "" : name === row.name ? row.folder : row.id;
   const kind = { sweep: "sweep", folds: "cross-validation", run: "" }[row.kind];
   const best = row.kind === "sweep" && rows.get(row.best) ? `best: ${values(row)}` : "";
   const config = group ? "" : row.config?.split("/").pop();
   const more = [kind, several.folders || group ? place : "", config, best].filter(Boolean).join(" · ");
   if (more) parts.push(element("small", { textContent: more }));
   cell.replaceChildren(...parts);
-  cell.title = row.command ?? "";
+  cell.title = [row.id, row.command].filter(Boolean).join("\n");
 }
 
 function fillStatus(cell, row) {
@@ -271,7 +271,7 @@ function drawHead(all) {
     const head = element("th", { scope: "col", className: column.number ? "number" : "" });
     head.dataset.key = column.key;
     if (!column.order) return Object.assign(head, { textContent: column.label, className: "plain" });
-    head.append(element("button", { type: "button", textContent: column.label }));
+    head.append(element("button", { type: "button", textContent: column.label.replaceAll("/", "/\u200b") })); // may break there
     if (state.sort.replace(/^-/, "") === column.key) head.setAttribute("aria-sort", state.sort.startsWith("-") ? "descending" : "ascending");
     return head;
   }));

@@ -40,7 +40,7 @@ SWEEP = ("configs/digits.yaml", "optimizer.learning_rate=3e-4,1e-3,3e-3", "train
 SWEEP_OPTIONS = ("--metric", "validation/accuracy")
 TRAINS = ("mnist_mlp_sgd", "training.epochs=60", "data.limit=12000")
 REPORTED = "mnist_cnn-1"
-WIDTH = 1280
+WIDTH = 1400
 
 
 def main() -> None:
@@ -96,7 +96,7 @@ def photograph_board(driver: Any, place: Path) -> None:
         wait(driver, f"{progress} > 12")
         driver.execute_script("[...document.querySelectorAll('tr.member input')].slice(0, 2).forEach(e => e.click())")
         driver.execute_script("document.querySelector('h1 small').textContent = 'of runs, sweeps'")  # not FOLDER/runs
-        save(driver, "board.png", WIDTH, 1000, "body")
+        save(driver, "board.png", WIDTH, 960, "body")
 
 
 @contextmanager
