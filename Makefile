@@ -35,8 +35,9 @@ results: $(VENV)  ## train every shipped config on the real data and write docs/
 schema: $(VENV)  ## the JSON Schema that editors use
 	$(BIN)/dlrun schema > dlrun.schema.json
 
-picture: $(VENV)  ## the README's picture, from a real run
+picture: $(VENV)  ## the README's pictures, from real runs: of a terminal, and of the report and the board in a browser
 	$(BIN)/python docs/images/record.py
+	$(BIN)/python docs/images/browser.py
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
