@@ -244,7 +244,7 @@ def carry_out(folder: SweepFolder, budget: int, means: Means, json: bool) -> Non
 def print_results(study: Study, budget: int, json: bool, weighs: bool = False) -> Any:
     """Print the leaderboard, the way to the best config, and with `weighs` the importances; return the best trial."""
     from dlrun.cli.output import print_json, print_table
-    from dlrun.sweep.results import summary
+    from dlrun.sweep.results import LEAST_FOR_IMPORTANCES, summary
 
     found = summary(study, budget, weighs)
     if json:
@@ -269,6 +269,10 @@ def print_results(study: Study, budget: int, json: bool, weighs: bool = False) -
     if found.get("importances"):
         shares = ", ".join(f"{labels[name]} {share:.0%}" for name, share in found["importances"].items())
         sys.stdout.write(f"\nwhat matters: {shares}\n")
+    elif weighs:
+        sys.stdout.write(
+            f"\nwhat matters: not known before {LEAST_FOR_IMPORTANCES} trials of different results finished\n"
+        )
     counts = ", ".join(f"{count} {state}" for state, count in found["counts"].items())
     sys.stdout.write(f"\n{counts or 'no trial yet'}, of a budget of {budget}\n")
     if found["best"]:

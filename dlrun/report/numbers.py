@@ -12,17 +12,18 @@ from dlrun.report.blocks import BLUE, GREY, Block, Chart, Table, View, axes
 MOST_POINTS = 6_000
 """Points of all views of a chart together."""
 MOST_COLUMNS = 24
+"""Columns that are shown, some from the first to the last where there are more: the steps of a long window."""
 BINS = 50
 
 
 def number_blocks(truth: Array, predictions: Array, columns: Sequence[str]) -> list[Block]:
     """The blocks of a target of numbers, in its own units. Shapes: truth and predictions (n, k), k columns."""
-    shown = min(len(columns), MOST_COLUMNS)
-    count = max(MOST_POINTS // max(shown, 1), 50)
+    shown = np.unique(np.linspace(0, len(columns) - 1, min(len(columns), MOST_COLUMNS)).astype(np.int64)).tolist()
+    count = max(MOST_POINTS // max(len(shown), 1), 50)
     chosen = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), count)).astype(np.int64))
     scatter, residuals = [], []
-    for index, name in enumerate(columns[:shown]):
-        true, said = truth[:, index], predictions[:, index]
+    for index in shown:
+        name, true, said = columns[index], truth[:, index], predictions[:, index]
         low, high = (float(f([f(true), f(said)])) for f in (np.nanmin, np.nanmax))
         points = {
             "type": "scattergl" if len(chosen) > 3000 else "scatter", "mode": "markers",
@@ -40,7 +41,9 @@ def number_blocks(truth: Array, predictions: Array, columns: Sequence[str]) -> l
         Chart("Predicted and true", scatter, axes("true", "predicted", showlegend=False), points_of),
         Chart("Residuals", residuals, axes("predicted - true", "rows", showlegend=False, bargap=0.02)),
     ]
-    return [*blocks, Table("Errors", ("column", "RMSE", "MAE", "bias", "R²"), error_rows(truth, predictions, columns))]
+    errors = error_rows(truth[:, shown], predictions[:, shown], [columns[index] for index in shown])
+    some = "" if len(shown) == len(columns) else f"{len(shown)} of {len(columns):,} columns."
+    return [*blocks, Table("Errors", ("column", "RMSE", "MAE", "bias", "R²"), errors, some)]
 
 
 def error_rows(truth: Array, predictions: Array, columns: Sequence[str]) -> list[list[str | float]]:

@@ -22,8 +22,11 @@ from dlrun.training.generation import LanguageModel, Sampling
 from dlrun.training.recommending import recommend
 from dlrun.training.translation import Translator, translated_input
 
-TEXTS, TOKENS, PROMPT = 3, 200, 16
-"""Texts that a language model writes, tokens of each, and of the text that it goes on with."""
+TEXTS, TOKENS, PROMPT = (3, 12), 200, 16
+"""Texts that a language model writes, at least and, where they are short, at most; tokens of each, and of the text that
+it goes on with."""
+LETTERS = 400
+"""Letters of all its texts that are enough."""
 TRANSLATIONS, USERS, ITEMS = 12, 5, 5
 MOST_POINTS = 4_000
 MOST_WINDOWS, MOST_COLUMNS = 8, 3
@@ -53,8 +56,10 @@ def _generated(run: RunDirectory, checkpoint: str | None, split: Split) -> Secti
     """Texts of a language model, which go on with the beginnings of rows where it has no start token."""
     model = LanguageModel(run, checkpoint)
     (ids,) = split.inputs.values()
-    texts = []
-    for number, row in enumerate(_some(split.rows, TEXTS)):
+    texts: list[tuple[str, str]] = []
+    for number, row in enumerate(_some(split.rows, TEXTS[1])):
+        if number >= TEXTS[0] and sum(len(text) for _, text in texts) >= LETTERS:
+            break
         start = model.tokenizer.start
         prompt = [start] if start is not None else [int(token) for token in ids[row] if token != 0][:PROMPT]
         text = "".join(model.generate(prompt, TOKENS, Sampling(), number))
@@ -123,10 +128,11 @@ def _score_chart(found: Detection) -> Chart:
     shapes = []
     for window in found.windows:
         inside = np.flatnonzero(window)
-        places = (found.place(int(place)) for place in (inside[0], inside[-1]))
-        start, end = (place.get("time", place["row"]) for place in places)
+        ends = [found.place(int(place)) for place in (inside[0], inside[-1])]
+        start, end = (place.get("time", place["row"]) for place in ends)
         shapes.append({
-            "type": "rect", "x0": start, "x1": end, "y0": 0, "y1": 1, "yref": "paper", "layer": "below", "line": {"width": 0}, "fillcolor": "rgba(192,95,160,0.2)",
+            "type": "rect", "x0": start, "x1": end, "y0": 0, "y1": 1, "yref": "paper", "layer": "below",
+            "line": {"width": 0}, "fillcolor": "rgba(192,95,160,0.2)",
         })  # fmt: skip
     caption = f"Of {found.data}." + (" Shaded: what is labelled as anomalies." if shapes else "")
     layout = axes("time" if found.known.written is not None else "row", "score", shapes=shapes)

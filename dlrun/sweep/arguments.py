@@ -8,6 +8,7 @@ training.epochs=3                          a plain override of every trial
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from dlrun.sweep.space import Parameter, Range, Values, text_of
 
 CALL = re.compile(r"\s*(?P<kind>log|uniform|int|choice)\((?P<inside>.*)\)\s*", re.DOTALL)
 RANGES: dict[str, type[Uniform] | type[Int]] = {"log": Log, "uniform": Uniform, "int": Int}
+UNKNOWN_CALL = re.compile(r"\s*(?P<kind>[A-Za-z_]\w*)\(.*\)\s*", re.DOTALL)
 FORMS = "write log(1e-4,1e-1), uniform(0,1), int(8,64,8) or choice(a,b)"
+NAMES = {"loguniform": "log", "randint": "int", "range": "int", "float": "uniform", "categorical": "choice"}
+"""What other tools call them."""
 FIRST_RANK = 1001
 """Parameters come after plain overrides, and those of the command line after the file's: the later one wins."""
 OPENING, CLOSING = "([{", ")]}"
@@ -70,6 +74,8 @@ def read_argument(text: str, rank: int) -> Parameter | None:
     is_call = CALL.fullmatch(value) is not None
     source = Source(NAME, text, rank)
     pieces = list(split(value, len(path) + 2))
+    if equals and not is_call and (unknown := UNKNOWN_CALL.fullmatch(value)) is not None:
+        _expect_no_range(Span(source, 1, len(path) + 2 + unknown.start("kind"), len(unknown["kind"])), unknown["kind"])
     if not equals or not (is_call or len(pieces) > 1):
         return None
     steps = tuple(parse_path(source, path))
@@ -78,6 +84,13 @@ def read_argument(text: str, rank: int) -> Parameter | None:
     domain = read_values(source, value, len(path) + 2)
     width = len(value.rstrip())
     return Parameter(path, steps, domain, Span(source, 1, len(path) + 2, width))
+
+
+def _expect_no_range(span: Span, kind: str) -> None:
+    """Raise LocatedConfigError for a range's name that is spelled wrong: it would become the text of an override."""
+    near = difflib.get_close_matches(NAMES.get(kind.lower(), kind.lower()), (*RANGES, "choice"), 1, cutoff=0.6)
+    if near:
+        raise failure(span, f"there is no range {kind!r}", f"did you mean {near[0]}? {FORMS}; quotes make it a text")
 
 
 def read_values(source: Source, text: str, column: int, line: int = 1) -> Values | Range:
