@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -106,6 +107,8 @@ def serve(folders: Sequence[Path], listening: socket.socket, host: str, ready: C
         make_app(board, host), log_level="error", access_log=False, lifespan="off", ws="none", server_header=False,
         timeout_graceful_shutdown=PATIENCE,
     )  # fmt: skip
+    # Uvicorn raises the signal that ended it once more, and SIGTERM's own way would leave reports and a worker behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with suppress(KeyboardInterrupt):  # how a board ends
             Server(config).run(sockets=[listening])

@@ -31,7 +31,8 @@ def place(original, tmp_path):
     return Workplace(tmp_path / "copy")
 
 
-@pytest.fixture
-def served(place):
-    with serving(place) as board:
+@pytest.fixture(scope="module")
+def served(original):
+    """The board of the original workplace."""
+    with serving(original) as board:
         yield board

@@ -11,12 +11,15 @@ import pytest
 from dlrun.board.app import Guard
 from dlrun.board.finding import Found
 from dlrun.board.reports import ReportShelf
+from dlrun.board.worker import make_page
+from dlrun.runs.environment import this_process
+from dlrun.runs.record import update_record
 from tests.board.folders import make_run
 from tests.board.serving import serving
 from tests.cli.commands import wait_until
 
 
-def test_runs_reports_and_comparisons(served, place):
+def test_runs_reports_and_comparisons(served, original):
     rows = served.rows()
     assert {name: row["status"] for name, row in rows.items()} == {
         "runs/small-1": "finished",
@@ -38,7 +41,7 @@ def test_runs_reports_and_comparisons(served, place):
     seconds = served.get("/api/report/runs/small-1").json()["seconds"]
     assert served.get("/runs/runs/small-1/report.html").text == report.text
     assert served.get("/api/report/runs/small-1").json()["seconds"] == seconds  # it wasn't made again
-    assert not (place.runs / "small-1" / "report.html").exists()
+    assert not (original.runs / "small-1" / "report.html").exists()
 
     page = served.get("/compare?run=runs/small-1&run=runs/small-2")
     for text in ("validation/accuracy", "optimizer.learning_rate", "training.epochs", "small-2"):
@@ -152,12 +155,18 @@ def test_without_its_packages_the_extra_is_named(place, monkeypatch):
     assert "pip install 'dlrun[board]'" in place.call("board", expect=1).stderr
 
 
-def test_other_machines_are_let_in_only_with_a_warning(place):
-    process = place.start("board", "--port", "0", "--host", "0.0.0.0")
+def test_other_machines_are_let_in_only_with_a_warning_and_sigterm_leaves_nothing_behind(place):
+    (place.folder / "tmp").mkdir()
+    process = place.start(
+        "board", "--port", "0", "--host", "0.0.0.0", environment={"TMPDIR": str(place.folder / "tmp")}
+    )
     address = process.stdout.readline()
     assert "http://127.0.0.1:" in address
+    assert list((place.folder / "tmp").iterdir())
     process.terminate()
     assert "WARNING: everybody who can reach this machine" in process.communicate(timeout=30)[1]
+    assert process.returncode == 0
+    assert list((place.folder / "tmp").iterdir()) == []
 
 
 def shelf_of(place, monkeypatch, script):
@@ -202,3 +211,12 @@ def test_the_end_of_the_board_ends_its_worker(place, monkeypatch):
     shelf.close()
     assert time.monotonic() - begin < 30
     assert report.state == "failed"
+
+
+def test_the_report_of_a_run_that_trains_says_so_and_times_no_layers(place, monkeypatch):
+    run = place.runs / "small-1"
+    update_record(run / "run.json", status="running", process=this_process())
+    monkeypatch.setattr("dlrun.report.run_report.profile_network", None)  # calling it would fail
+    page = make_page(run)
+    assert page.notes[0].startswith("The run is training; this is what there was at ")
+    assert "Network" in [section.title for section in page.sections]
