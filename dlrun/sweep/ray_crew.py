@@ -24,6 +24,8 @@ from dlrun.sweep.watching import Watcher
 MOST_LOST_NODES = 5
 """Nodes that may die under a trial before it counts as failed: it hardly is the trial's fault."""
 SECONDS_TO_CONNECT = 5.0
+SECONDS_OF_SILENCE = 15.0
+"""How long the cluster's head may be gone: one that comes back goes on."""
 SECONDS_BETWEEN_COUNTS = 2.0
 """How often the cluster's nodes are counted."""
 SECONDS_TO_KNOW = 2.0
@@ -107,12 +109,18 @@ def _reachable(address: str) -> str:
     host, colon, port = found.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"--ray {address}: no address of a Ray cluster", "host:port, as 127.0.0.1:6379; auto; local")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise RunError(f"--ray {address}: no Ray cluster answers at {found}: {why}", way_out) from error
+    if not _answers(host, int(port)):
+        raise RunError(f"--ray {address}: no Ray cluster answers at {found}", way_out)
     return found
+
+
+def _answers(host: str, port: int) -> bool:
+    """Return whether somebody listens at an address."""
+    try:
+        socket.create_connection((host.strip("[]"), port), SECONDS_TO_CONNECT).close()
+    except OSError:
+        return False
+    return True
 
 
 def _first_line(error: BaseException) -> str:
@@ -127,8 +135,11 @@ class RayCrew:
         self.ray, self.study, self.budget, self.jobs, self.cpus = ray, study, budget, jobs, cpus
         self.command: tuple[str, ...] = tuple(study.folder.read()["command"])
         self.idle: list[Actor] = []
+        self._address: str = ray.get_runtime_context().gcs_address
+        self._nodes: list[Mapping[str, Any]] = []
+        self._answered = time.monotonic()
         self._definition = study.folder.definition.read_bytes()
-        self._counted, self._room = -SECONDS_BETWEEN_COUNTS, 0
+        self._counted, self._wanted = -SECONDS_BETWEEN_COUNTS, 0
         self._heard, self._is_told = time.monotonic(), False
         self._left = max(1, budget - sum(trial.state.is_finished() for trial in study.trials()))
         largest = max((node["Resources"].get("CPU", 0) for node in self.nodes()), default=0)
@@ -142,15 +153,32 @@ class RayCrew:
         return "every node needs the same dlrun and Python; Ray's logs tell more: /tmp/ray/session_latest/logs there"
 
     def nodes(self) -> list[Mapping[str, Any]]:
-        """Return the nodes that live."""
-        return [node for node in self.ray.nodes() if node["Alive"]]
+        """Return the nodes that live. Raises: RunError where the head was gone for a while.
+
+        Ray itself would wait for the head, and after a minute end the process.
+        """
+        if not self.answers():
+            if time.monotonic() - self._answered > SECONDS_OF_SILENCE:
+                way_out = f"dlrun sweep resume {self.study.folder.path}, with --ray or without"
+                raise RunError(f"the head of the Ray cluster, {self._address}, doesn't answer any more", way_out)
+            return self._nodes
+        self._answered = time.monotonic()
+        self._nodes = [node for node in self.ray.nodes() if node["Alive"]]
+        return self._nodes
+
+    def answers(self) -> bool:
+        """Return whether the cluster's head is there: what is asked of Ray while it isn't blocks."""
+        host, _, port = self._address.rpartition(":")
+        return _answers(host, int(port))
 
     def wanted(self) -> int:
-        """Return how many actors find room, or are wanted in any case; no more than there are trials."""
+        """Return how many actors find room, or are wanted in any case; none while the head is gone."""
         if time.monotonic() - self._counted >= SECONDS_BETWEEN_COUNTS:
             self._counted = time.monotonic()
-            self._room = sum(int(node["Resources"].get("CPU", 0) // self.cpus) for node in self.nodes())
-        return min(self.jobs or self._room, self._left)
+            room = sum(int(node["Resources"].get("CPU", 0) // self.cpus) for node in self.nodes())
+            is_there = time.monotonic() - self._answered < SECONDS_BETWEEN_COUNTS
+            self._wanted = min(self.jobs or room, self._left) if is_there else 0
+        return self._wanted
 
     def hire(self) -> Actor:
         """Ask Ray for an actor."""
@@ -278,8 +306,9 @@ class Actor(Worker):
 
     def kill(self) -> None:
         """End the actor; its trial waits for whoever comes next."""
-        with suppress(Exception):  # Ray has several for an actor, or a cluster, that is gone
-            self.crew.ray.kill(self.handle)
+        if self.crew.answers():
+            with suppress(Exception):  # Ray has several for an actor that is gone
+                self.crew.ray.kill(self.handle)
         self._lost()
 
     def _lost(self) -> None:
