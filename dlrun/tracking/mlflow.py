@@ -95,9 +95,9 @@ class Mlflow(Tracker):
         except (MissingExtra, TrackingError):
             raise
         except Exception as error:  # of requests, SQLAlchemy, the system ...
-            reason = (str(error) or type(error).__name__).strip().splitlines()[0]
             raise TrackingError(
-                f"{self.place} fails: {reason[:300]}", "tracking=null trains without it; the run folder has everything"
+                f"{self.place} fails: {_reason(error)}",
+                "tracking=null trains without it; the run folder has everything",
             ) from error
 
 
@@ -112,7 +112,7 @@ class MlflowSender(Sender):
         try:
             self._log_parameters(dict(run.data.params), facts.parameters)
         except Exception as error:  # a server may have limits of its own; the config is among the files, too
-            self.notes += (f"{tracker.place} doesn't take all parameters: {str(error).splitlines()[0][:200]}",)
+            self.notes += (f"{tracker.place} doesn't take all parameters: {_reason(error)}",)
 
     def _log_parameters(self, present: Mapping[str, str], parameters: Mapping[str, str]) -> None:
         """Log parameters; of a run that goes on those that have changed, which MLflow can't, as tags."""
@@ -152,6 +152,15 @@ class MlflowSender(Sender):
         """Set the run's status."""
         with self.tracker.calling():
             self.client.set_terminated(self.id, STATUSES[outcome])
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, in a line; of what requests says of a connection, which is long, the end of the chain."""
+    text = str(error).strip() or type(error).__name__
+    for mark in ("Connection refused", "Name or service not known", "timed out", "Connection reset"):
+        if mark in text:
+            return mark.lower()
+    return text.splitlines()[0][:300]
 
 
 def _found(client: Any, known: str) -> Any:

@@ -114,7 +114,7 @@ def test_a_time_limit_is_no_failure(server, tmp_path):
 def test_a_server_that_is_down_at_the_start_is_an_error(tmp_path):
     with FakeServer() as server:
         pass
-    with pytest.raises(TrackingError, match=f"MLflow at {server.uri} fails") as caught:
+    with pytest.raises(TrackingError, match=f"^MLflow at {server.uri} fails: connection refused$") as caught:
         start(tmp_path, LINE, tracked(server))
     assert "tracking=null" in caught.value.help
     assert not (tmp_path / "line-1" / "metrics.csv").exists()
