@@ -184,7 +184,9 @@ class RayCrew:
         """Ask Ray for an actor."""
         kind = self.ray.remote(num_cpus=self.cpus, max_concurrency=4, max_restarts=0, max_task_retries=0)(RayWorker)
         variables = {"env_vars": environment(self.cpus)}
-        return Actor(self, kind.options(runtime_env=variables).remote(self._definition, os.getcwd()))
+        return Actor(
+            self, kind.options(runtime_env=variables).remote(self.study.folder.name, self._definition, os.getcwd())
+        )
 
     def heard(self) -> None:
         """Know that the cluster does something."""

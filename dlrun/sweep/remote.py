@@ -66,11 +66,11 @@ class RemoteWorker:
     `serve` is called once, and yields what happens; the other methods are called meanwhile, from other threads.
     """
 
-    def __init__(self, definition: bytes, folder: str) -> None:
-        """Take a sweep's definition, and the folder to which its paths are relative, if there is one here."""
+    def __init__(self, name: str, definition: bytes, folder: str) -> None:
+        """Take a sweep's name and definition, and the folder to which its paths are relative, if there is one here."""
         if os.path.isdir(folder):
             os.chdir(folder)
-        self._definition = definition
+        self._name, self._definition = name, definition
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -79,7 +79,7 @@ class RemoteWorker:
     def serve(self) -> Iterator[Message]:
         """Yield messages until the order None comes. Raises: DlrunError where there is no place for files."""
         yield "ready", (Site(socket.gethostname(), os.getpid(), dict(versions())),)
-        folder = make_folder(self._definition)
+        folder = make_folder(self._name, self._definition)
         try:
             ledger = RemoteLedger(folder, folder.sweep(), self._messages, self._verdicts)
             yield "idle", ()
@@ -89,7 +89,7 @@ class RemoteWorker:
                     yield message
                 yield "idle", ()
         finally:
-            shutil.rmtree(folder.path, ignore_errors=True)
+            shutil.rmtree(folder.path.parent, ignore_errors=True)
 
     def send(self, order: Order | None) -> None:
         """Take an order; None ends the worker."""
@@ -210,14 +210,14 @@ class Sender(Teller):
         self._ledger.send_files_if_due()
 
 
-def make_folder(definition: bytes) -> SweepFolder:
-    """Return a new folder on this machine with the sweep's definition, and remove those of workers that died."""
+def make_folder(name: str, definition: bytes) -> SweepFolder:
+    """Return a new folder on this machine with a sweep's name and definition; remove those of workers that died."""
     for leftover in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         number = leftover.name.removeprefix(PREFIX).partition("-")[0]
         if number.isdecimal() and ProcessState(pid=int(number), host=socket.gethostname()).is_dead():
             shutil.rmtree(leftover, ignore_errors=True)
-    folder = SweepFolder(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{this_process().pid}-")))
-    folder.trials.mkdir()
+    folder = SweepFolder(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{this_process().pid}-")) / name)
+    folder.trials.mkdir(parents=True)
     folder.definition.write_bytes(definition)
     return folder
 

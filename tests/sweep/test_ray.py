@@ -68,6 +68,7 @@ def with_checkpoints(folder):
     return [run for run in runs if run.record.exists() and run.last.exists()]
 
 
+@pytest.mark.slow
 def test_a_node_that_is_killed_loses_nothing(place, cluster, undisturbed):
     place.write(SLOW, "slow.yaml")
     second = cluster.add_node(**NODE)
@@ -87,6 +88,7 @@ def test_a_node_that_is_killed_loses_nothing(place, cluster, undisturbed):
     assert sorted(len(record.resumed) for record in records) == [0, 1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_going_on_here_and_there(place, cluster, undisturbed):
     """Begun on the cluster, gone on with here, ended there."""
     place.write(SLOW, "slow.yaml")
@@ -108,6 +110,7 @@ def test_ctrl_c_and_going_on_here_and_there(place, cluster, undisturbed):
     wait_until(lambda: not actors())
 
 
+@pytest.mark.slow
 def test_pruners_hear_of_epochs_while_trials_train(place, cluster):
     """One after the other, so that the same trials are pruned as here."""
     place.write(LINE, "line.yaml")
@@ -121,6 +124,7 @@ def test_pruners_hear_of_epochs_while_trials_train(place, cluster):
         assert (one.state, one.value, one.intermediate_values) == (other.state, other.value, other.intermediate_values)
 
 
+@pytest.mark.slow
 def test_a_cluster_without_room_says_so(place, cluster):
     place.write(LINE, "line.yaml")
     arguments = ("sweep", "line.yaml", "training.epochs=1,2", "--ray", cluster.address, "--cpus-per-trial", "3")

@@ -49,7 +49,7 @@ def served(worker, keys, trials):
 
 
 def test_files_and_results_come_back(here, tmp_path):
-    worker, given = RemoteWorker(here.definition.read_bytes(), str(tmp_path)), list(orders(here))
+    worker, given = RemoteWorker(here.name, here.definition.read_bytes(), str(tmp_path)), list(orders(here))
     for order in (*given, None):
         worker.send(order)
     names = served(worker, [order.claim.key for order in given], tmp_path / "back")
@@ -71,7 +71,7 @@ def test_a_trial_goes_on_from_the_files_it_is_sent(here, tmp_path):
     order = next(orders(here))
     back = RunDirectory(tmp_path / "back" / order.claim.key)
     stopped = threading.Event()
-    worker = RemoteWorker(here.definition.read_bytes(), str(tmp_path))
+    worker = RemoteWorker(here.name, here.definition.read_bytes(), str(tmp_path))
     worker.send(order)
     for name, arguments in worker.serve():
         if name == "files":
@@ -85,7 +85,7 @@ def test_a_trial_goes_on_from_the_files_it_is_sent(here, tmp_path):
     worker.answer(False)  # the thread of the worker that was left alone ends
     leave(back)
     assert read_record(back.record).status == "interrupted"
-    again = RemoteWorker(here.definition.read_bytes(), str(tmp_path))
+    again = RemoteWorker(here.name, here.definition.read_bytes(), str(tmp_path))
     again.send(Order(order.claim, Changes(back).collect(), order.command))
     again.send(None)
     served(again, [order.claim.key], tmp_path / "back")
