@@ -126,7 +126,7 @@ class Board:
         tag = f'"{hashlib.sha256(repr((names, stamps)).encode()).hexdigest()[:32]}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
-        page = comparison_page(runs, names)
+        page = comparison_page(runs, [self.runs.label(name) for name in names])
         response = _html(render(page, Site(LIBRARY, ("/static/live.js",))), RELAXED)
         response.headers["ETag"] = tag
         return response

@@ -47,13 +47,11 @@ const span = (seconds) => {
 };
 const lasted = (row) => row.since === null ? row.seconds : Math.max(Date.now() / 1000 + server.ahead - row.since, 0);
 const share = (row) => row.epochs ? (row.epoch ?? 0) / row.epochs : null;
-const values = (row) => Object.entries(row.values).filter(([, value]) => value !== null).map(([path, value]) => `${path.split(".").pop()} ${typeof value === "number" ? number(value) : value}`).join(", ");
-const title = (row) => (row.group && rows.get(row.group)?.kind === "sweep" && values(row)) || row.name;
 
 const last = (row, name) => (name === "parameters" ? row.parameters : row.metrics[name]) ?? null;
 
 const columns = () => [
-  { key: "name", label: "run", order: title, fill: fillName },
+  { key: "name", label: "run", order: (row) => row.label, fill: fillName },
   { key: "status", label: "status", order: (row) => row.status, fill: fillStatus },
   { key: "progress", label: "progress", order: share, fill: fillProgress },
   { key: "main", label: "best", order: (row) => row.main?.value ?? null, fill: fillMain },
@@ -114,11 +112,11 @@ function fillName(cell, row) {
     fold.dataset.group = row.id;
     parts.push(fold);
   }
-  const name = title(row);
+  const name = row.label;
   parts.push(row.kind === "folds" ? name : element("a", { href: `/runs/${address(row.id)}/report.html`, textContent: name }));
   const place = group && state.grouped ? "" : name === row.name ? row.folder : row.id;
   const kind = { sweep: "sweep", folds: "cross-validation", run: "" }[row.kind];
-  const best = row.kind === "sweep" && rows.get(row.best) ? `best: ${values(row)}` : "";
+  const best = row.best ? `best: ${row.best}` : "";
   const config = group ? "" : row.config?.split("/").pop();
   const more = [kind, several.folders || group ? place : "", config, best].filter(Boolean).join(" · ");
   if (more) parts.push(element("small", { textContent: more }));
@@ -170,7 +168,7 @@ const opened = (id) => state.open.has(id) || state.filter.trim() !== "";
 
 function matches(row, words) {
   if (state.status && row.status !== state.status) return false;
-  const text = [row.id, row.status, row.reason, row.problem, row.config, row.main?.name, values(row), ...Object.entries(row.values).flat()].join(" ").toLowerCase();
+  const text = [row.id, row.status, row.reason, row.problem, row.config, row.main?.name, row.label, ...Object.entries(row.values).flat()].join(" ").toLowerCase();
   return words.every((word) => text.includes(word));
 }
 

@@ -17,8 +17,8 @@ from dlrun.runs.record import read_record
 
 MOST_RUNS = 16
 """Runs whose curves can still be told apart, a colour and a dash each."""
-FEW = 6
-"""Runs whose names fit over a chart of half the page's width."""
+FEW, SHORT = 4, 90
+"""Runs, and letters of their names together, that fit over a chart of half the page's width."""
 DASHES = ("solid", "dash")
 TITLES = {"config": "Config", "data": "Data", "environment": "Environment"}
 
@@ -44,22 +44,26 @@ def comparison_page(runs: Sequence[RunDirectory], names: Sequence[str]) -> Page:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """The names without the folders that all have in common."""
-    parts = [name.split("/") for name in names]
+    """The names without the folders that all have in common; a trial's are followed by a colon and its values."""
+    parts = [
+        [*place.split("/"), *([values] if values else [])] for place, _, values in (n.partition(": ") for n in names)
+    ]
     common = 0
     while len({tuple(each[: common + 1]) for each in parts}) == 1 and all(len(each) > common + 1 for each in parts):
         common += 1
-    return ["/".join(each[common:]) for each in parts]
+    last = [each[-1] for each in parts]
+    return last if len(set(last)) == len(last) else ["/".join(each[common:]) for each in parts]
 
 
 def _charts(comparison: Comparison, names: Sequence[str]) -> list[Block]:
     """The curves over the epochs, and over the time that they took; every metric is a view."""
     chief = comparison.chief_metrics()
     metrics = [*chief[1:], *chief[:1], *(name for name in comparison.metrics if name not in chief)]
-    wide = len(names) > FEW
+    wide = len(names) > FEW or sum(map(len, names)) > SHORT
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
     return [
         Chart(title, [View(metric, _lines(comparison, names, metric, column)) for metric in metrics],
-              axes(x, "", uirevision="kept"), wide=wide)
+              axes(x, "", uirevision="kept", legend=legend), wide=wide)
         for title, x, column in (("By epoch", "epoch", "epoch"), ("By training time", "seconds", "seconds"))
     ]  # fmt: skip
 

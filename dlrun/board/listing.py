@@ -56,6 +56,12 @@ class RunList:
                 "removed": [name for name in news if name not in self._rows],
             }  # fmt: skip
 
+    def label(self, name: str) -> str:
+        """What a run is called: a trial by the values that tell it from the others of its sweep."""
+        with self._lock:
+            row = self._rows.get(name)
+            return name if row is None or row["label"] == row["name"] else f"{row['group']}: {row['label']}"
+
     def _look(self) -> None:
         """Bring the rows up to date, unless that was done a moment ago."""
         if time.monotonic() - self._looked < LEAST_PAUSE:

@@ -25,9 +25,8 @@ async function refresh() {
   try {
     const answer = document.hidden ? null : await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
     if (answer?.status === 200) {
-      const isFirst = tag === null;
       tag = answer.headers.get("ETag");
-      if (!isFirst) takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
     }
   } catch {
     // the board was ended; the page stays as it is, and goes on when the board is there again

@@ -43,6 +43,7 @@ def run_row(found: Found, facts: Facts, wanted: str | None = None, varied: Seque
         "metrics": {name: _finite(last.get(name)) for name in facts.history.columns if name not in FIRST_COLUMNS},
         "values": {path: _plain(value_at(facts.config, path)) for path in varied},
     }  # fmt: skip
+    row["label"] = _label(row["values"]) or row["name"]
     metric = facts.main_metric(wanted)
     run = ComparedRun("", record, facts.history, ())
     best = None if metric is None else run.extremes(metric)
@@ -71,7 +72,7 @@ def sweep_row(found: Found, definition: Mapping[str, Any], trials: Sequence[Row]
     if measured:
         sign = -1 if wants_more else 1
         best = min(measured, key=lambda each: sign * each["main"]["value"])
-        row |= {"main": best["main"], "curve": best["curve"], "best": best["id"], "values": best["values"]}
+        row |= {"main": best["main"], "curve": best["curve"], "best": best["label"], "values": best["values"]}
     return row
 
 
@@ -99,6 +100,7 @@ def _row(found: Found) -> Row:
     """A row of which nothing is known yet."""
     return {
         "id": found.id, "kind": found.kind, "group": found.group, "name": found.id.rpartition("/")[2],
+        "label": found.id.rpartition("/")[2],
         "folder": found.id.rpartition("/")[0], "status": "damaged", "reason": None, "problem": None,
         "epoch": None, "epochs": None, "started": None, "since": None, "seconds": None, "parameters": None,
         "config": None, "command": None, "main": None, "curve": [], "metrics": {}, "values": {}, "best": None,
@@ -132,6 +134,12 @@ def _group(rows: Sequence[Row], is_done: bool) -> Row:
 def _config(command: Sequence[str]) -> str | None:
     """The config that a command names."""
     return next((part for part in command if Path(part).suffix in ENDINGS), None)
+
+
+def _label(values: Mapping[str, Any]) -> str:
+    """What tells a trial from the others of its sweep."""
+    known = {path.rpartition(".")[2]: value for path, value in values.items() if value is not None}
+    return ", ".join(f"{name} {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in known.items())
 
 
 def _finite(value: Any) -> float | None:

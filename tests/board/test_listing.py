@@ -62,7 +62,7 @@ def test_a_sweeps_row_has_the_best_of_its_trials(tmp_path):
     row, trial = found["s-1"], found["s-1/trials/trial1"]
     assert (row["kind"], row["status"], row["epoch"], row["epochs"]) == ("sweep", "interrupted", 2, 3)
     assert row["main"]["value"] == pytest.approx(0.7)
-    assert row["best"] == trial["id"]
+    assert row["best"] == trial["label"] == "learning_rate 0.01"
     assert trial["values"] == row["values"] == {"optimizer.learning_rate": 0.01}
     assert trial["group"] == row["id"]
 
