@@ -209,10 +209,10 @@ class Means:
 
             work(study, budget, sys.argv, watcher)
         else:
-            from dlrun.sweep.processes import Processes
+            from dlrun.sweep.processes import Processes, cores_of_each
             from dlrun.sweep.warming import warm_up
 
-            warm_up(study.sweep, watcher)
+            warm_up(study.sweep, watcher, cores_of_each(self.jobs))
             Pool(study, Processes(study.folder, self.jobs, budget), watcher).run()
 
 

@@ -79,7 +79,12 @@ class Process(Worker):
 
 def environment(jobs: int) -> dict[str, str]:
     """Return the environment of a worker: the cores are divided among them."""
-    return {**os.environ, CORES: str(max(1, available_cores() // jobs))}
+    return {**os.environ, CORES: str(cores_of_each(jobs))}
+
+
+def cores_of_each(jobs: int) -> int:
+    """Return how many cores each of so many processes has."""
+    return max(1, available_cores() // jobs)
 
 
 def _signal_name(number: int) -> str:

@@ -7,6 +7,9 @@ import pytest
 
 from dlrun.config.load import load_config
 from dlrun.runs.record import read_record
+from dlrun.sweep.definition import read_sweep
+from dlrun.sweep.warming import warm_up
+from dlrun.sweep.watching import Watcher
 from dlrun.training.recording import Recorder
 from tests.sweep.sweeps import LINE, folder_of, states, study_of
 from tests.training.runs import assert_same_runs
@@ -217,3 +220,13 @@ def test_without_optuna(place, monkeypatch):
     err = place.call("sweep", "line.yaml", *TWO_BY_TWO, expect=1).stderr
     assert "dlrun sweep needs the package 'optuna', which is not installed" in err
     assert "pip install 'dlrun[sweep]'" in err
+
+
+def test_kernels_of_all_combinations_are_there_before_workers_start(place, monkeypatch):
+    place.write(LINE, "line.yaml")
+    sweep = read_sweep(place.folder / "line.yaml", ["optimizer.type=sgd,adam", "model.layers[0].units=2,4"], {})
+    compiled = []
+    monkeypatch.setattr("dlrun.sweep.warming.is_stored", lambda kernel, precision: "adam" not in kernel.name)
+    monkeypatch.setattr("dlrun.sweep.warming.load_kernels", lambda kernels, *_: compiled.append(kernels))
+    warm_up(sweep, Watcher(), 1)
+    assert [[kernel.name for kernel in kernels] for kernels in compiled] == [["adam_update"]] * 2
