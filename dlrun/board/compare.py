@@ -17,7 +17,7 @@ from dlrun.runs.record import read_record
 
 MOST_RUNS = 16
 """Runs whose curves can still be told apart, a colour and a dash each."""
-FEW, SHORT = 4, 90
+FEW, SHORT = 4, 60
 """Runs, and letters of their names together, that fit over a chart of half the page's width."""
 DASHES = ("solid", "dash")
 TITLES = {"config": "Config", "data": "Data", "environment": "Environment"}
