@@ -9,8 +9,10 @@ from benchmarks.figures import (
     Entry,
     Figures,
     Memory,
+    Search,
     Sitting,
     Starts,
+    Sweeps,
     Together,
     geometric_mean,
     read_sitting,
@@ -127,3 +129,25 @@ def test_a_sitting_in_pieces_tells_all_its_commands(tmp_path):
         "python -m benchmarks memory --results docs/benchmarks.json\n"
         "python -m benchmarks --only-page --results docs/benchmarks.json --page docs/benchmarks.md\n"
     ) in text
+
+
+def test_sweeps_are_compared_in_the_faster_way_of_each():
+    searches = [
+        Search("dlrun", 1, 2, [3.0], {"a": 0.9}),
+        Search("dlrun", 2, 1, [2.0, 2.4, 1.0], {"a": 0.9, "b": 0.8}),
+        Search("pytorch", 1, 2, [12.0], {"a": 0.91}),
+        Search("pytorch", 2, 1, [9.0], {"a": 0.9}),
+    ]
+    sweeps = Sweeps("a.yaml", 12, 2, 300, 60, searches, {"widths of a layer": [1.05], "learning rates": [1.0]})
+    assert sweeps.ratio() == pytest.approx(4.5)
+    made = sitting(("sweeps", "mnist_cnn", sweeps))
+    verdicts = {aim.what: (aim.measured, aim.reached) for aim in aims(made)}
+    assert verdicts["trials an hour, against PyTorch with Optuna"] == ("4.50 times", True)
+    assert verdicts["a trial of a sweep over widths, against one over learning rates"] == ("1.05 times as long", True)
+    text = page(made)
+    assert "12 trials of 2 epochs on 300 images" in text
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "at once, 1 thread" in line
+    ]
+    assert rows[0][:2] == ["dlrun, 2 at once, 1 thread each", "1,800"]
+    assert rows[1][3:5] == ["4.50 times as fast", "0.9000"]
