@@ -95,10 +95,7 @@ class Mlflow(Tracker):
         except (MissingExtra, TrackingError):
             raise
         except Exception as error:  # of requests, SQLAlchemy, the system ...
-            raise TrackingError(
-                f"{self.place} fails: {_reason(error)}",
-                "tracking=null trains without it; the run folder has everything",
-            ) from error
+            raise TrackingError(f"{self.place} fails: {_reason(error)}", _way_out(error)) from error
 
 
 class MlflowSender(Sender):
@@ -160,7 +157,13 @@ def _reason(error: Exception) -> str:
     for mark in ("Connection refused", "Name or service not known", "timed out", "Connection reset"):
         if mark in text:
             return mark.lower()
-    return text.splitlines()[0][:300]
+    return text.splitlines()[0].split(". ")[0][:300]
+
+
+def _way_out(error: Exception) -> str:
+    if "MLFLOW_ALLOW_FILE_STORE" in str(error):
+        return "take a database, such as sqlite:///mlflow.db; a folder needs MLFLOW_ALLOW_FILE_STORE=true"
+    return "tracking=null trains without it; the run folder has everything"
 
 
 def _found(client: Any, known: str) -> Any:

@@ -39,10 +39,9 @@ def test_powers_of_two_up_to_the_rows_and_the_configs_own_size_are_measured():
     assert found.suggested in (8, 10, 16, 32, 64)
 
 
-def test_a_larger_batch_takes_more_memory_and_each_step_more_time():
+def test_a_larger_batch_takes_more_memory():
     small, large = sizes_of(MIXED, sizes=[4, 64]).measured
     assert large.memory_bytes > 1.5 * small.memory_bytes
-    assert large.step_seconds > small.step_seconds
     for each in (small, large):
         np.testing.assert_allclose(each.samples_per_second * each.step_seconds, each.batch_size, rtol=1e-6)
 

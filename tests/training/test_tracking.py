@@ -197,6 +197,16 @@ def test_a_password_stays_out_of_configs():
             load_text(LINE, "test.yaml", [f"tracking={{type: mlflow, uri: '{uri}'}}"])
 
 
+def test_a_folder_that_mlflow_does_not_take_names_the_way_out(tmp_path, monkeypatch):
+    def refuse(self):
+        raise ValueError("The filesystem backend is in maintenance mode. Set `MLFLOW_ALLOW_FILE_STORE=true` to ...")
+
+    monkeypatch.setattr("dlrun.tracking.mlflow.Mlflow.client", refuse)
+    with pytest.raises(TrackingError, match="mlruns fails: The filesystem backend is in maintenance mode$") as caught:
+        reach_tracker(load_text(LINE, "test.yaml", ["tracking={type: mlflow, uri: mlruns}"]))
+    assert "sqlite:///mlflow.db" in caught.value.help
+
+
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
     with pytest.raises(MissingExtra, match="'mlflow', which is not installed") as caught:
