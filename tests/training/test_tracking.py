@@ -202,7 +202,7 @@ def test_a_folder_that_mlflow_does_not_take_names_the_way_out(tmp_path, monkeypa
         raise ValueError("The filesystem backend is in maintenance mode. Set `MLFLOW_ALLOW_FILE_STORE=true` to ...")
 
     monkeypatch.setattr("dlrun.tracking.mlflow.Mlflow.client", refuse)
-    with pytest.raises(TrackingError, match="mlruns fails: The filesystem backend is in maintenance mode$") as caught:
+    with pytest.raises(TrackingError, match=r"mlruns fails: The filesystem backend is in maintenance mode$") as caught:
         reach_tracker(load_text(LINE, "test.yaml", ["tracking={type: mlflow, uri: mlruns}"]))
     assert "sqlite:///mlflow.db" in caught.value.help
 
