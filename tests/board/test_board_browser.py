@@ -53,7 +53,7 @@ def opened(browser, address):
     return browser
 
 
-def wait(browser, condition, seconds=60):
+def wait(browser, condition, seconds=120):
     from selenium.webdriver.support.ui import WebDriverWait
 
     return WebDriverWait(browser, seconds, 0.1).until(lambda driver: driver.execute_script(f"return {condition}"))
@@ -180,7 +180,7 @@ def test_comparing_runs(page, workplace):
 
 def test_opening_a_report(page):
     page.find_element("link text", "small-1").click()
-    wait(page, "document.body?.dataset.drawn", 100)
+    wait(page, "document.body?.dataset.drawn")
     assert "Confusion matrix" in page.find_element("css selector", "body").text
     assert page.get_log("browser") == []
 
