@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from dlrun.compiler.compile import compile_plan
 from dlrun.compiler.lower import Goal
@@ -20,8 +19,8 @@ from dlrun.training.events import Listener
 from dlrun.training.fit import located
 from dlrun.training.session import EVALUATION_BATCH, Session
 
-MOST_WARMED = 32
-"""Combinations whose kernels are looked for: what others need besides, workers compile."""
+MOST_WARMED = 16
+"""Combinations, from the first to the last, whose kernels are looked for: what others need besides, workers compile."""
 
 
 class _Compiling(Listener):
@@ -39,7 +38,8 @@ def warm_up(sweep: Sweep, watcher: Watcher, cores: int | None = None) -> None:
     `cores` are those that a worker has, on which the choice of kernels depends; None: as many as this process. Two
     workers that miss a kernel at once would both compile it. Raises: DataError, ConfigError, MissingExtra.
     """
-    first, *others = (sweep.config_of(each) for each in islice(sweep.combinations(), MOST_WARMED))
+    every = list(sweep.combinations())
+    first, *others = map(sweep.config_of, every[:: -(-len(every) // MOST_WARMED)])
     listener = _Compiling(watcher)
     try:
         dataset = load(first.config.data, first.config.seed)
