@@ -17,7 +17,8 @@ from dlrun.sweep.definition import Sweep
 from dlrun.sweep.watching import Watcher
 from dlrun.training.events import Listener
 from dlrun.training.fit import located
-from dlrun.training.session import EVALUATION_BATCH, Session
+from dlrun.training.session import Session
+from dlrun.training.sizes import EVALUATION_BATCH
 
 MOST_WARMED = 16
 """Combinations, from the first to the last, whose kernels are looked for: what others need besides, workers compile."""

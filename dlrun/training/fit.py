@@ -21,7 +21,8 @@ from dlrun.training.heads import outputs_of
 from dlrun.training.monitors import check_monitors, expects_validation
 from dlrun.training.pretrained import check_vectors
 from dlrun.training.sampling import group_of
-from dlrun.training.session import Session, choose_threads, make_model
+from dlrun.training.session import Session, make_model
+from dlrun.training.sizes import choose_threads
 from dlrun.training.stateful import check_stateful
 
 

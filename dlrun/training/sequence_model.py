@@ -18,7 +18,7 @@ from dlrun.executor.executor import Array, Executor
 from dlrun.plan import Buffer, Plan, effects
 from dlrun.training.beam import Beams, Search
 from dlrun.training.checkpointing import Restored
-from dlrun.training.session import EVALUATION_BATCH
+from dlrun.training.sizes import EVALUATION_BATCH
 from dlrun.training.steps import run_all, step_table
 
 STEP = 8

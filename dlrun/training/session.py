@@ -25,7 +25,6 @@ from dlrun.data.streams import stream_order
 from dlrun.errors import DataError, Path
 from dlrun.executor.executor import Array, Executor
 from dlrun.executor.memory import zeros
-from dlrun.kernels.target import available_cores
 from dlrun.layers.base import Layer
 from dlrun.metrics import Tracker
 from dlrun.plan import Plan
@@ -36,28 +35,12 @@ from dlrun.training.heads import only, outputs_of, parts_of
 from dlrun.training.ids import check_ids
 from dlrun.training.ranking import Ranker
 from dlrun.training.sampling import Sampling, group_of, make_sampling
+from dlrun.training.sizes import EVALUATION_BATCH, MOST_OF_A_BATCH, choose_threads, rows_in_cache
 from dlrun.training.stateful import stateful_nodes
 from dlrun.training.steps import mean_loss, mean_parts, run_all, step_table
 
-EVALUATION_BATCH = 256
 MOST_COLLECTED = 1 << 26
 """Numbers that predictions for sequences may take together, 256 MB of float32: a language model's are split up."""
-MOST_OF_A_BATCH = 1 << 24
-"""Numbers that the network may give for an evaluation's batch."""
-WORK_OF_A_THREAD = 250_000
-"""Floating-point operations of a forward pass that make another thread worth its barriers: a step of some 20 us."""
-
-
-def choose_threads(threads: int | str, graph: Graph, batch: int) -> int:
-    """Return the number of threads: as given, or for "auto" one for each core this process may use.
-
-    A step that is too small to be shared has fewer of them: waiting for each other would take longer than the work,
-    above all beside other busy processes. The results don't depend on it.
-    """
-    if isinstance(threads, int):
-        return threads
-    work = batch * sum(node.flops for node in graph.nodes.values())
-    return max(1, min(available_cores(), work // WORK_OF_A_THREAD))
 
 
 def make_model(config: RunConfig, paths: Sequence[Path], signature: Signature) -> Model:
@@ -228,19 +211,24 @@ class Session:
         if name not in self._evaluators:
             rows = split or self.split(name)
             goal = Goal(training=False, loss=loss, weighted=loss and rows.weights is not None)
-            group = group_of(self.config, self.dataset.signature)
-            batch = max(1, min(EVALUATION_BATCH, rows.rows, MOST_OF_A_BATCH // self.outputs) // group) * group
-            if self.is_stateful and isinstance(self.config.training.batch_size, int):
-                batch = min(batch, self.config.training.batch_size)  # as many streams as in training
-            plan = self._compile(goal, UpdateRule(), batch)
+            plan = self._evaluation_plan(goal, min(EVALUATION_BATCH, rows.rows, MOST_OF_A_BATCH // self.outputs))
             together = rows.rows
             if self._is_sequence and loss:
-                together = min(together, max(1, MOST_COLLECTED // (self.outputs * batch)) * batch)
+                together = min(together, max(1, MOST_COLLECTED // (self.outputs * plan.batch)) * plan.batch)
             data = self.data_of(rows, together) | {"order": np.arange(together, dtype=np.int64)}
             executor = Executor(plan, self.threads, data, self._weights, self.listener.compiling)
             self._weights = self._weights or executor
             self._evaluators[name] = executor
         return self._evaluators[name]
+
+    def _evaluation_plan(self, goal: Goal, batch: int) -> Plan:
+        group = group_of(self.config, self.dataset.signature)
+        batch = max(1, batch // group) * group
+        if self.is_stateful and isinstance(self.config.training.batch_size, int):
+            batch = min(batch, self.config.training.batch_size)  # as many streams as in training
+        plan = self._compile(goal, UpdateRule(), batch)
+        rows = max(1, rows_in_cache(plan) // group) * group
+        return plan if rows == batch or self.is_stateful else self._compile(goal, UpdateRule(), rows)
 
     def draw_weights(self, executor: Executor) -> None:
         """Give every variable its start values: a function of the seed and the variable's name."""
