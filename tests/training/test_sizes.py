@@ -1,5 +1,7 @@
 """How many rows an evaluation takes at a time: few enough for the cache, and whatever it is, the same results."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -10,11 +12,11 @@ from dlrun.training.session import Session
 from tests.training.runs import MIXED
 
 
-def evaluated(monkeypatch, of_a_row, precision):
-    """(batch, metrics, predictions) where the cache holds so much of a row's results."""
+def evaluated(monkeypatch, cache, precision):
+    """(batch, metrics, predictions) where so many bytes are in the cache."""
     loaded = load_text(MIXED, overrides=["training.epochs=1", f"precision={precision}"])
     session = Session(loaded.config, loaded.layer_paths, load(loaded.config.data, loaded.config.seed))
-    monkeypatch.setattr(sizes, "BYTES_IN_CACHE", of_a_row)
+    monkeypatch.setattr(sizes, "BYTES_IN_CACHE", cache)
     executor = session.evaluator("test")
     session.draw_weights(executor)
     return executor.plan.batch, *session.evaluate_all("test", session.split("test"))
@@ -22,7 +24,7 @@ def evaluated(monkeypatch, of_a_row, precision):
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_results_dont_depend_on_the_rows_at_a_time(monkeypatch, precision):
-    whole, few = (evaluated(monkeypatch, size, precision) for size in (1 << 30, 1 << 18))
+    whole, few = (evaluated(monkeypatch, size, precision) for size in (1 << 30, 1 << 14))
     assert 16 <= few[0] < whole[0] == 256
     assert few[1] == whole[1]
     assert all(np.array_equal(few[2][name], whole[2][name]) for name in whole[2])
@@ -30,8 +32,5 @@ def test_results_dont_depend_on_the_rows_at_a_time(monkeypatch, precision):
 
 @pytest.mark.parametrize(("megabytes", "rows"), [(1, 256), (8, 256), (8.5, 128), (64, 32), (1000, 16)])
 def test_many_rows_are_taken_while_they_fit(megabytes, rows):
-    class Plan:
-        batch = 256
-        arena_bytes = {"work": int(megabytes * (1 << 20))}
-
-    assert sizes.rows_in_cache(Plan()) == rows
+    plan = SimpleNamespace(batch=256, arena_bytes={"work": int(megabytes * (1 << 20))})
+    assert sizes.rows_in_cache(plan) == rows
