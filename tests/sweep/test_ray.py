@@ -19,6 +19,8 @@ EPOCHS = 25
 COMMAND = ("sweep", "slow.yaml", "optimizer.learning_rate=1e-4,1e-3", f"training.epochs={EPOCHS}")
 """Two trials of some seconds."""
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+BUSY = 150.0
+"""Seconds after which a busy machine, too, would have done it."""
 OFTEN = {"DLRUN_SECONDS_BETWEEN_FILES": "0.1"}
 
 
@@ -75,10 +77,13 @@ def test_a_node_that_is_killed_loses_nothing(place, cluster, undisturbed):
     process = place.start(*COMMAND, "--ray", cluster.address, environment=OFTEN)
     folder = folder_of(place, "slow-1")
     try:
-        wait_until(lambda: process.poll() is not None or len(with_checkpoints(folder)) == 2)
-    finally:
+        wait_until(lambda: process.poll() is not None or len(with_checkpoints(folder)) == 2, BUSY)
         cluster.remove_node(second, allow_graceful=False)
-    out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=BUSY)
+    finally:
+        process.kill()
+        if second in cluster.list_all_nodes():
+            cluster.remove_node(second, allow_graceful=False)
     assert process.returncode == 0, "\n".join((out, err))
     assert re.search(r"its process died \(the Ray node .* (was lost|can't be reached any more)\)", out), out
     assert "2 finished, of a budget of 2" in out
@@ -95,11 +100,14 @@ def test_ctrl_c_and_going_on_here_and_there(place, cluster, undisturbed):
     folder, ray = folder_of(place, "slow-1"), ("--ray", cluster.address)
     for command in ((*COMMAND, *ray), ("sweep", "resume", "slow-1")):
         process = place.start(*command, environment=OFTEN)
-        while not process.stdout.readline().startswith("trial"):
-            assert process.poll() is None, process.stderr.read()
-        wait_until(lambda: with_checkpoints(folder))
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            while not process.stdout.readline().startswith("trial"):
+                assert process.poll() is None, process.stderr.read()
+            wait_until(lambda: with_checkpoints(folder), BUSY)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=BUSY)
+        finally:
+            process.kill()
         assert process.returncode == 130, "\n".join((out, err))
         again = f" --ray {cluster.address} --cpus-per-trial 1" if "--ray" in command else ""
         assert f"help: dlrun sweep resume sweeps/slow-1{again}\n" in err

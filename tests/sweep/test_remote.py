@@ -13,6 +13,7 @@ from dlrun.sweep import ray_crew, remote
 from dlrun.sweep.remote import Order, RemoteWorker, Site
 from dlrun.sweep.run_files import Changes, leave, put_files
 from dlrun.sweep.study import Claim
+from dlrun.training import recording
 from tests.sweep.sweeps import LINE, folder_of, study_of
 from tests.training.runs import assert_same_runs
 
@@ -25,6 +26,8 @@ def here(place, monkeypatch, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setattr(remote.tempfile, "tempdir", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("DLRUN_SECONDS_BETWEEN_FILES", "0")
+    monkeypatch.setattr(remote, "SHARE_OF_FILES", 1e9)
+    monkeypatch.setattr(recording, "SECONDS_BETWEEN_WRITES", 0.0)
     return folder_of(place)
 
 
@@ -85,10 +88,12 @@ def test_a_trial_goes_on_from_the_files_it_is_sent(here, tmp_path):
     worker.answer(False)  # the thread of the worker that was left alone ends
     leave(back)
     assert read_record(back.record).status == "interrupted"
+    assert back.last.exists()
     again = RemoteWorker(here.name, here.definition.read_bytes(), str(tmp_path))
     again.send(Order(order.claim, Changes(back).collect(), order.command))
     again.send(None)
     served(again, [order.claim.key], tmp_path / "back")
+    assert len(read_record(back.record).resumed) == 1
     assert_same_runs(back, here.run(order.claim.key))
 
 
