@@ -190,6 +190,11 @@ class Means:
         return cls(jobs, ray, cpus or most)
 
     @property
+    def at_once(self) -> int:
+        """How many trials there are at once; with Ray several, as many as it has room for."""
+        return self.jobs or (2 if self.ray else 1)
+
+    @property
     def options(self) -> list[str]:
         """The options that mean the same again."""
         jobs = ["--jobs", str(self.jobs)] if self.jobs and (self.ray or self.jobs > 1) else []
@@ -227,9 +232,9 @@ def carry_out(folder: SweepFolder, budget: int, means: Means, json: bool) -> Non
     if not json:
         say(str(folder.path))
     study = Study(folder, folder.sweep())
-    display = Watcher() if json else make_display(study, budget, 2 if means.ray else means.jobs or 1)
+    display = Watcher() if json else make_display(study, budget, means.at_once)
     try:
-        study.prepare(budget)
+        study.prepare(budget, means.at_once)
         with display:
             means.work(study, budget, display)
     except (Interrupted, KeyboardInterrupt):

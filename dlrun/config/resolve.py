@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from dlrun.config.run_config import RunConfig
@@ -61,6 +62,7 @@ def plain_value(value: Any) -> Any:
     return value
 
 
+@cache
 def _field_order(spec: type[Spec]) -> list[str]:
     """Return a Spec's fields: what identifies it, then its own, then those that it shares with its kind."""
     own = [name for cls in spec.__mro__ for name in inspect.get_annotations(cls)]

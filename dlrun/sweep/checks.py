@@ -8,10 +8,9 @@ from dataclasses import replace
 from dlrun.config.load import LoadedConfig
 from dlrun.config.problems import Located, LocatedConfigError
 from dlrun.config.source import Source, Span
-from dlrun.data.load import probe
-from dlrun.data.signature import Signature
-from dlrun.errors import ConfigError, UsageError
+from dlrun.errors import UsageError
 from dlrun.metrics import direction_of
+from dlrun.sweep.cost import Signatures
 from dlrun.sweep.definition import Sweep, key_of
 from dlrun.sweep.space import Assignment
 from dlrun.training import fit
@@ -27,36 +26,24 @@ def check(sweep: Sweep) -> Sweep:
     """
     found: dict[tuple[Span, str], list[Located]] = {}
     tried = 0
-    signatures: dict[str, Signature] = {}
+    signatures = Signatures()
     keys: dict[str, Assignment] = {}
     first: LoadedConfig | None = None
     for assignment in sweep.combinations():
         tried += 1
         try:
             loaded = sweep.config_of(assignment)
-            _check_fit(loaded, signatures)
+            fit.validate(loaded, signatures.of(loaded))
         except LocatedConfigError as error:
             for one in error.located:
                 found.setdefault((one.span, one.problem.message), []).append(_in_trial(sweep, assignment, one))
             continue
         first = first or loaded
-        _expect_another(sweep, keys, key_of(loaded.config), assignment)
+        _expect_another(sweep, keys, key_of(loaded), assignment)
     if found or first is None:
         raise LocatedConfigError(_once(found, tried), sweep.base.source.name)
     reach_tracker(first)
     return _with_metric(sweep, first)
-
-
-def _check_fit(loaded: LoadedConfig, signatures: dict[str, Signature]) -> None:
-    """Check a trial's shapes; data that many trials share are looked at once."""
-    config = loaded.config
-    data = f"{config.seed} {config.data.model_dump_json()}"
-    if data not in signatures:
-        try:
-            signatures[data] = probe(config.data, config.seed)
-        except ConfigError as error:
-            raise fit.located(loaded, error) from None
-    fit.validate(loaded, signatures[data])
 
 
 def _once(found: Mapping[tuple[Span, str], list[Located]], tried: int) -> Iterator[Located]:

@@ -15,7 +15,6 @@ from dlrun.config.node import plain
 from dlrun.config.overrides import apply_override
 from dlrun.config.problems import LocatedConfigError, failure
 from dlrun.config.resolve import resolved_yaml, yaml_text
-from dlrun.config.run_config import RunConfig
 from dlrun.config.sweep_config import SweepConfig
 from dlrun.errors import UsageError
 from dlrun.sweep.arguments import read_arguments
@@ -25,6 +24,8 @@ from dlrun.sweep.space import Assignment, Parameter, Range, Space, Value
 HEADER = "# A sweep, whole: dlrun sweep starts it anew, dlrun sweep resume FOLDER goes on with it.\n"
 KEY_LENGTH = 12
 """Hex digits of a trial's name."""
+MOST_KEPT = 256
+"""Configs that are kept: each is asked for several times, when it is checked, claimed and trained."""
 MOST_CORNERS = 64
 """Combinations of listed values and ranges' ends that are checked before a search begins."""
 
@@ -76,11 +77,20 @@ class Sweep:
 
     def config_of(self, assignment: Assignment) -> LoadedConfig:
         """Return the config of a trial; its text is the resolved config. Raises LocatedConfigError."""
-        root = self.base.root
-        for name, value in assignment.items():
-            root = apply_override(root, self.space[name].override(value))
-        loaded = load_tree(replace(self.base, root=root))
-        return replace(loaded, text=resolved_yaml(loaded.config).encode())
+        key = repr(tuple(assignment.items()))  # 1 and true are equal, and aren't the same
+        if key not in self._configs:
+            if len(self._configs) >= MOST_KEPT:
+                self._configs.clear()
+            root = self.base.root
+            for name, value in assignment.items():
+                root = apply_override(root, self.space[name].override(value))
+            loaded = load_tree(replace(self.base, root=root))
+            self._configs[key] = replace(loaded, text=resolved_yaml(loaded.config).encode())
+        return self._configs[key]
+
+    @cached_property
+    def _configs(self) -> dict[str, LoadedConfig]:
+        return {}
 
     def to_yaml(self) -> str:
         """Return the sweep as a config with a `sweep` section, on which nothing else has any influence."""
@@ -98,9 +108,9 @@ class Sweep:
         return hashlib.sha256(json.dumps(content, default=repr).encode()).hexdigest()
 
 
-def key_of(config: RunConfig) -> str:
-    """Return the name of the trial with this config: a part of the hash of its resolved form."""
-    return hashlib.sha256(resolved_yaml(config).encode()).hexdigest()[:KEY_LENGTH]
+def key_of(loaded: LoadedConfig) -> str:
+    """Return the name of the trial with a config from `Sweep.config_of`: a part of the hash of its resolved form."""
+    return hashlib.sha256(loaded.text).hexdigest()[:KEY_LENGTH]
 
 
 def read_sweep(path: str | os.PathLike[str], arguments: Sequence[str], options: Mapping[str, Any]) -> Sweep:

@@ -7,9 +7,10 @@ process worked on is known by the process that its claim names (`dlrun.runs.envi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlrun.errors import MissingExtra
@@ -90,18 +91,41 @@ class Study:
         found: list[optuna.trial.FrozenTrial] = self.study.get_trials(deepcopy=False)
         return found
 
-    def prepare(self, budget: int) -> None:
-        """Put what is to be done again in line: trials that failed, and of a grid those that aren't there yet."""
+    def prepare(self, budget: int, at_once: int = 1) -> None:
+        """Put in line what is known already: trials that failed, and those that don't depend on others' results.
+
+        These are a grid's, and with several `at_once` random ones, then the longest first.
+        """
         with self._claiming():
             trials = self.trials()
             latest = {identity(trial.params): trial for trial in trials if DUPLICATE not in trial.user_attrs}
             for trial in latest.values():
                 if trial.state == self.states.FAIL:
                     self._enqueue(trial.params, {RETRY: trial.number})
+            new: Sequence[Assignment] = ()
             if self.sweep.sampler == "grid":
-                for index, assignment in enumerate(self.sweep.space.grid()):
-                    if index < budget and identity(assignment) not in latest:
-                        self._enqueue(assignment, {})
+                new = [each for each in islice(self.sweep.space.grid(), budget) if identity(each) not in latest]
+            elif self.sweep.sampler == "random" and at_once > 1 and not self.prunes:
+                new = [self._drawn(number) for number in self._numbers(budget)]
+            if at_once > 1 and not self.prunes:
+                from dlrun.sweep.cost import longest_first  # with all that checks a network
+
+                new = longest_first(self.sweep, new)
+            for assignment in new:
+                self._enqueue(assignment, {})
+
+    def _numbers(self, budget: int) -> range:
+        """Return the numbers of the trials that the budget has room for."""
+        trials = self.trials()
+        begun = sum(RETRY not in trial.user_attrs for trial in trials)
+        return range(len(trials), len(trials) + max(0, budget - begun))
+
+    def _drawn(self, number: int) -> dict[str, Value]:
+        """Return what a sampler that knows no results draws for the trial of this number."""
+        import optuna
+
+        with quiet():
+            return self._suggest(optuna.create_study(sampler=make_sampler(self.sweep, number)).ask())
 
     def _enqueue(self, assignment: Assignment, notes: dict[str, Any]) -> None:
         from optuna.trial import create_trial
@@ -157,7 +181,7 @@ class Study:
     def _take(self, trial: optuna.trial.Trial) -> Claim:
         with quiet():
             assignment = self._suggest(trial)
-        key = key_of(self.sweep.config_of(assignment).config)
+        key = key_of(self.sweep.config_of(assignment))
         trial.set_user_attr(KEY, key)
         trial.set_user_attr(PROCESS, this_process().model_dump())
         self._held[trial.number] = trial
