@@ -37,6 +37,7 @@ those of dlrun's plan, a convolution's counted as its definition has them, howev
 INFERENCE = """\
 Whole batches of 256 rows; the mean loss and the share of right predictions of all rows are known at the end, as
 `dlrun evaluate` prints them. Nothing is kept for a way back (`inference_mode`, a jitted forward pass, a `tf.function`).
+dlrun takes a batch in parts where its intermediate results wouldn't stay in the cache.
 """
 STARTS = """\
 From a process's start to the end of its first training step: cold once, with an empty folder of compiled code where a

@@ -52,18 +52,20 @@ class Dlrun(Contender):
             self.step += len(table)
 
     def evaluate(self, steps: int) -> tuple[float, float]:
-        """Return the mean loss and the accuracy, by the code of `dlrun evaluate`."""
-        if self.executor.plan.batch != self.job.batch:
-            raise ValueError(f"dlrun evaluates in batches of {self.executor.plan.batch} rows, not {self.job.batch}")
-        whole = step_table(0, self.split.rows, self.job.batch, drop_last=True)
+        """Return the mean loss and the accuracy, by the code of `dlrun evaluate`, which may take a batch in parts."""
+        batch, part = self.job.batch, self.executor.plan.batch
+        if batch % part:
+            raise ValueError(f"dlrun evaluates in batches of {part} rows, which don't make up {batch}")
+        most = self.split.rows // batch
         loss = right = 0.0
-        for first in range(0, steps, len(whole)):
-            table = whole[: steps - first]
+        for first in range(0, steps, most):
+            batches = min(most, steps - first)
+            rows = batches * batch
+            table = step_table(0, rows, part)
             run_all(self.executor, table)
-            rows = len(table) * self.job.batch
             measured = self.session.measure(self.split, np.arange(rows), self.session.predictions(self.executor, rows))
-            loss += mean_loss(self.executor, table) * len(table)
-            right += float(measured["accuracy"]) * len(table)
+            loss += mean_loss(self.executor, table) * batches
+            right += float(measured["accuracy"]) * batches
         return loss / steps, right / steps
 
     def put_weights(self, weights: Weights) -> None:
