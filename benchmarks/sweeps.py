@@ -28,10 +28,14 @@ from dlrun.sweep.definition import Sweep, read_sweep
 CONFIG = "benchmarks/configs/sweep.yaml"
 WIDTHS, RATES = "widths of a layer", "learning rates"
 ALIKE = {
-    WIDTHS: "model.layers[0].filters=20,24,28,31,33,36,40,44",
-    RATES: "optimizer.learning_rate=3e-4,5e-4,7e-4,1e-3,1.5e-3,2e-3,3e-3,5e-3",
+    WIDTHS: "model.layers[0].filters=8,16,24,32,40,48,56",
+    RATES: "optimizer.learning_rate=3e-4,5e-4,7e-4,1e-3,1.5e-3,2e-3,3e-3",
 }
-"""Eight trials each; the widths' mean is the config's 32, and so the operations of both sweeps are the same."""
+"""Seven trials each; the widths' mean is the config's 32, and so the operations of both sweeps are the same.
+
+Widths that leave vectors partly empty cost more than their operations: 20, 24, 28, 31, 33, 36, 40, 44 took 1.13 times as
+long as eight learning rates.
+"""
 
 
 def measure_sweeps(rounds: int, cores: int, say: Say) -> Sweeps:
