@@ -115,7 +115,7 @@ def sweeps_table(sweeps: Sweeps) -> str:
     ]
     own = sweeps.fastest("dlrun")
     rows += [_search_row(search, own) for search in sorted(sweeps.searches, key=lambda each: -each.trials_an_hour)]
-    alike = [("dlrun's sweep over 8", "seconds a trial", "shortest - longest")]
+    alike = [("dlrun's sweep over", "seconds a trial", "shortest - longest")]
     for kind, seconds in sweeps.alike.items():
         spread = f"{min(seconds):.2f} - {max(seconds):.2f} s"
         alike.append((kind, f"{statistics.median(seconds):.2f} s", spread))
