@@ -17,14 +17,14 @@ check: $(VENV)  ## what a commit must pass: format, lint, types, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -m 'not slow'
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m 'not slow'
 
 format: $(VENV)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 test: $(VENV)  ## everything, as in .ci/run
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(VENV)  ## dlrun beside the libraries that are installed; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks --results docs/benchmarks.json --page docs/benchmarks.md

@@ -33,8 +33,8 @@ ALIKE = {
 }
 """Seven trials each; the widths' mean is the config's 32, and so the operations of both sweeps are the same.
 
-Widths that leave vectors partly empty cost more than their operations: 20, 24, 28, 31, 33, 36, 40 and 44 took 1.13 times
-as long as eight learning rates.
+Widths that leave vectors partly empty cost more than their operations: 20, 24, 28, 31, 33, 36, 40 and 44 took 1.13
+times as long as eight learning rates.
 """
 
 

@@ -29,5 +29,5 @@ def test_both_draw_the_same_combinations(monkeypatch):
 
 def test_widths_and_learning_rates_are_as_many_and_as_much_work():
     values = [[float(text) for text in read_argument(argument, 1).domain.options] for argument in ALIKE.values()]
-    assert len(values[0]) == len(values[1]) == 8
-    assert sum(values[0]) / 8 == 32
+    assert len(values[0]) == len(values[1]) == 7
+    assert sum(values[0]) / 7 == 32

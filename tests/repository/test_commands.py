@@ -18,7 +18,7 @@ COMMANDS = [text.strip() for _, text in blocks("README.md", "sh")]
 def test_the_readme_has_the_two_commands():
     train, test = COMMANDS
     assert train.endswith(".venv/bin/dlrun train configs/mnist_cnn.yaml")
-    assert test.endswith(".venv/bin/python -m pytest")
+    assert test.endswith(".venv/bin/python -m pytest -n auto --dist loadfile")
     for command in COMMANDS:
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -e ")
 
