@@ -51,7 +51,7 @@ def test_a_thousand_steps_take_no_more_memory_than_ten(name):
     training.run(10)
     pages, blocks = growth(training, 10)
     more_pages, more_blocks = growth(training, 1000)
-    assert more_pages < pages + 50, "pages, for the tables of steps and nothing else"
+    assert more_pages < pages + 100, "pages, for the tables of steps; one more in ten steps would be too many"
     assert more_blocks <= blocks + 50
 
 
