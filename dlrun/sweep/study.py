@@ -155,8 +155,7 @@ class Study:
             if self._is_abandoned(frozen):
                 return self._take(self._trial(frozen))
         waits = any(trial.state == self.states.WAITING for trial in trials)
-        begun = sum(RETRY not in trial.user_attrs for trial in trials)
-        if waits or (self.sweep.sampler != "grid" and begun < budget):
+        if waits or (self.sweep.sampler != "grid" and self._numbers(budget)):
             self.study.sampler = make_sampler(self.sweep, len(trials))
             with quiet():
                 return self._take(self.study.ask())
