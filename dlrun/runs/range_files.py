@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.errors import UsageError
-from dlrun.runs.files import write_text
+from dlrun.runs.csv_file import write_table
 from dlrun.runs.plots import escaped, new_figure, save_figure
 
 ENDINGS = (".png", ".svg", ".csv")
@@ -41,12 +39,9 @@ def write_range(
 
 
 def _write_csv(path: Path, rates: Array, losses: Array, smoothed: Array) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", "learning_rate", "loss", "smoothed"])
-    for step, row in enumerate(zip(rates.tolist(), losses.tolist(), smoothed.tolist(), strict=True), 1):
-        writer.writerow([step, *row])
-    write_text(path, text.getvalue())
+    columns = zip(rates.tolist(), losses.tolist(), smoothed.tolist(), strict=True)
+    names = ("step", "learning_rate", "loss", "smoothed")
+    write_table(path, [dict(zip(names, (step, *row), strict=True)) for step, row in enumerate(columns, 1)])
 
 
 def _draw(
