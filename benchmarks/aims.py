@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.contender import PEERS
 from benchmarks.figures import Comparison, Memory, Sitting, Starts, Sweeps, Together, geometric_mean
-from benchmarks.suite import DEEPER, MAIN
+from benchmarks.suite import DEEPER, MAIN, WITHOUT_ZEROS
 from benchmarks.together import AFTER, AT_ONCE
 
 NAMES = [case.name for case in MAIN]
@@ -29,6 +29,7 @@ def aims(sitting: Sitting) -> list[Aim]:
     training: list[Comparison] = sitting.of("training")
     return [
         *_of_small_networks(training),
+        *_of_rows_without_zeros(training),
         *_of_deeper_networks(training),
         _of_ceiling(training),
         *_of_inference(sitting.of("inference")),
@@ -59,6 +60,13 @@ def _of_small_networks(training: list[Comparison]) -> Iterator[Aim]:
         yield _at_least(f"{what}: geometric mean", mean, geometric_mean(ratios) if whole else None)
 
 
+def _of_rows_without_zeros(training: list[Comparison]) -> Iterator[Aim]:
+    for batch, least in ((32, 3.0), (128, 1.2), (512, 1.2)):
+        found = [c for c in training if c.network == WITHOUT_ZEROS.name and c.batch == batch]
+        what = f"training of mlp over rows without zeros at batch {batch}, against the fastest peer"
+        yield _at_least(what, least, found[0].ratio() if found else None)
+
+
 def _of_deeper_networks(training: list[Comparison]) -> Iterator[Aim]:
     for case in DEEPER:
         found = [c for c in training if c.network == case.name and c.batch == case.batches[0]]
@@ -75,7 +83,7 @@ def _of_ceiling(training: list[Comparison]) -> Aim:
 
 
 def _of_inference(inference: list[Comparison]) -> Iterator[Aim]:
-    for name in (*NAMES, *(case.name for case in DEEPER)):
+    for name in (*NAMES, WITHOUT_ZEROS.name, *(case.name for case in DEEPER)):
         found = [c for c in inference if c.network == name]
         yield _at_least(f"evaluation of {name}, against the fastest peer", 2.0, found[0].ratio() if found else None)
 

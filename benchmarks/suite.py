@@ -42,7 +42,11 @@ DEEPER = (
         "64 of 65 ids: 4 causal pre-norm blocks, width 128, 4 heads, hidden 512; Adam",
     ),
 )  # fmt: skip
-CASES = {case.name: case for case in (*MAIN, *DEEPER)}
+WITHOUT_ZEROS = Case(
+    "mlp_without_zeros", "benchmarks/configs/mlp_without_zeros.yaml", BATCHES, "the MLP over rows that hold few zeros"
+)
+"""dlrun leaves out products with zeros of the data; four fifths of MNIST's pixels are zero."""
+CASES = {case.name: case for case in (*MAIN, *DEEPER, WITHOUT_ZEROS)}
 PARTS = {
     "training": "samples/s of training, by batch size",
     "inference": "samples/s of evaluation, in batches of 256",

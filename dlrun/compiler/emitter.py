@@ -23,6 +23,7 @@ from dlrun.plan import (
     Region,
     ScratchSize,
     Update,
+    effects,
 )
 
 if TYPE_CHECKING:
@@ -219,6 +220,11 @@ class Emitter:
         if self._output_gradient is None:
             raise ValueError(f"{self.node.name} has no gradient in this pass")
         return self._output_gradient
+
+    def is_data(self, buffer: Buffer) -> bool:
+        """Return whether a buffer holds what the data path has written: rows as they were read and transformed."""
+        data = (call for call in self.builder.plan.calls if call.phase == "data")
+        return any(effect.buffer is buffer and effect.access == "write" for call in data for effect in effects(call))
 
     def input_gradient(self, index: int = 0) -> Buffer | None:
         """Return where an input's gradient is to be written, or None if nobody needs it."""

@@ -143,6 +143,56 @@ def _call_kernel(typingctx: Any, function: Any, block: Any, a: Any, b: Any, c: A
     return types.int64(*[types.int64] * 5), codegen
 
 
+@cache
+def _nonzero_bits(lanes: int, precision: str) -> Any:
+    scalar, size = (ir.FloatType(), 4) if precision == "float32" else (ir.DoubleType(), 8)
+    vector = ir.VectorType(scalar, lanes)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def bits(typingctx: Any, pointer: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            values = builder.load(builder.bitcast(args[0], vector.as_pointer()), align=size)
+            differ = builder.fcmp_unordered("!=", values, ir.Constant(vector, [0.0] * lanes))
+            return builder.zext(builder.bitcast(differ, ir.IntType(lanes)), I64)
+
+        return types.int64(pointer), codegen
+
+    return bits
+
+
+PLACES = [sum(place << 8 * i for i, place in enumerate(p for p in range(8) if byte >> p & 1)) for byte in range(256)]
+"""The places of each byte's set bits, a byte for each, the lowest first."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _append_bits(typingctx: Any, index: Any, n: Any, bits: Any, first: Any) -> Any:
+    """Look the places of eight bits up, and store eight of them, whatever comes after the last."""
+    eight = ir.VectorType(I32, 8)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        to, n, bits, first = args
+        table = cgutils.global_constant(builder, "places_of_bits", ir.Constant(ir.ArrayType(I64, 256), PLACES))
+        packed = builder.load(builder.gep(table, [I64(0), bits]))
+        places = builder.zext(builder.bitcast(packed, ir.VectorType(I8, 8)), eight)
+        start = builder.insert_element(ir.Constant(eight, ir.Undefined), builder.trunc(first, I32), I32(0))
+        spread = builder.shuffle_vector(start, ir.Constant(eight, ir.Undefined), ir.Constant(eight, [0] * 8))
+        target = builder.bitcast(builder.gep(to, [n]), eight.as_pointer())
+        builder.store(builder.add(places, spread), target, align=4)
+        return builder.add(n, builder.ctpop(bits))
+
+    return types.int64(types.CPointer(types.int32), *[types.int64] * 3), codegen
+
+
+def append_bits(target: Target) -> Any:
+    """Return what lists the places of set bits."""
+    return _append_bits
+
+
+def nonzero_bits(target: Target) -> Any:
+    """Return the comparison of a vector with zero, as bits."""
+    return _nonzero_bits(target.lanes, target.precision)
+
+
 def call_kernel(target: Target) -> Any:
     """Return the call of a compiled kernel by address."""
     return _call_kernel

@@ -191,6 +191,11 @@ address = Primitive(f"{_INTRINSICS}:address")
 """address(p): the pointer as a whole number."""
 call_kernel = Primitive(f"{_INTRINSICS}:call_kernel")
 """call_kernel(function, block, a, b, c): call a compiled kernel by its address; returns its status."""
+nonzero_bits = Primitive(f"{_INTRINSICS}:nonzero_bits", by_lanes=True)
+"""nonzero_bits(p): which of the `lanes` reals from p on aren't zero, the first in the lowest bit; NaN isn't zero."""
+append_bits = Primitive(f"{_INTRINSICS}:append_bits")
+"""append_bits(index, n, bits, k): index[n], index[n + 1], .. = k + the places of the eight bits that are set; returns
+the n after them. It writes eight places in any case."""
 select = Primitive(f"{_INTRINSICS}:select")
 """select(c, a, b): a if c else b, without a branch; both are evaluated."""
 pointer_to_real = Primitive(f"{_INTRINSICS}:pointer_to_real")
@@ -210,6 +215,9 @@ tile = Primitive("dlrun.kernels.tile:tile", by_lanes=True)
 """The register tile of every matrix product: see dlrun.kernels.tile."""
 descend = Primitive("dlrun.kernels.tile:descend", by_lanes=True)
 """The tile that steps down the gradient it makes."""
+listed_tile = Primitive("dlrun.kernels.tile:listed_tile", by_lanes=True)
+"""The tile over a list of terms."""
+listed_descend = Primitive("dlrun.kernels.tile:listed_descend", by_lanes=True)
 tile_rows: Any = Primitive("dlrun.kernels.tile:tile_rows", by_lanes=True)
 small_tile_rows: Any = Primitive("dlrun.kernels.tile:small_tile_rows", by_lanes=True)
 tile_columns: Any = Primitive("dlrun.kernels.tile:tile_columns", by_lanes=True)

@@ -10,6 +10,9 @@ loops. `initial` with row stride c_row and the address of c accumulates; with st
 
     c[r, n] -= rate * (initial[r, n] + sum_o sum_k a[..] * b[..])
 
+`listed_tile` and `listed_descend` sum over the terms k = index[0], index[1], .. index[n_k - 1] alone, for an a whose
+other terms are zero.
+
     dense forward            rows: samples          inner: inputs          outer: 1
     dense weight gradient    rows: inputs           inner: samples         outer: 1
     conv forward             rows: pixels of a row  inner: (kx, ci)        outer: ky
@@ -46,6 +49,23 @@ ARGUMENTS = (
     "a", "a_row", "a_k", "a_outer", "b", "b_k", "b_outer", "initial", "initial_row", "c", "c_row", "n_k", "n_outer",
     "rows", "columns", "floor",
 )  # fmt: skip
+LISTED_ARGUMENTS = (
+    "a",
+    "a_row",
+    "a_k",
+    "b",
+    "b_k",
+    "index",
+    "initial",
+    "initial_row",
+    "c",
+    "c_row",
+    "n_k",
+    "rows",
+    "columns",
+    "floor",
+)
+"""A listed tile has no outer loop. `index` is the address of int32."""
 
 
 def tile_rows(target: Target) -> int:
@@ -63,27 +83,32 @@ def tile_columns(target: Target) -> int:
     return VECTORS * target.lanes
 
 
-def tile_name(target: Target, rows: int, vectors: int, descends: bool) -> str:
+def tile_name(target: Target, rows: int, vectors: int, descends: bool, listed: bool = False) -> str:
     """Return the name of a tile's LLVM function."""
-    return f"{'descend' if descends else 'tile'}_{rows}x{vectors}_{target.precision}"
+    kind = f"{'listed_' if listed else ''}{'descend' if descends else 'tile'}"
+    return f"{kind}_{rows}x{vectors}_{target.precision}"
 
 
 class _Tile:
     """Builds the LLVM function of one tile shape: `rows` by `vectors` registers of sums, stored or descended."""
 
-    def __init__(self, module: ir.Module, target: Target, rows: int, vectors: int, descends: bool) -> None:
+    def __init__(
+        self, module: ir.Module, target: Target, rows: int, vectors: int, descends: bool, listed: bool = False
+    ) -> None:
         self.rows, self.vectors, self.lanes, self.descends = rows, vectors, target.lanes, descends
         self.scalar = ir.FloatType() if target.precision == "float32" else ir.DoubleType()
         self.vector = ir.VectorType(self.scalar, self.lanes)
         self.bytes = 4 if target.precision == "float32" else 8
         self.module = module
-        kind = ir.FunctionType(ir.VoidType(), [I64] * 15 + [self.scalar])
-        self.function = ir.Function(module, kind, tile_name(target, rows, vectors, descends))
+        names = LISTED_ARGUMENTS if listed else ARGUMENTS
+        kind = ir.FunctionType(ir.VoidType(), [I64] * (len(names) - 1) + [self.scalar])
+        self.function = ir.Function(module, kind, tile_name(target, rows, vectors, descends, listed))
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
-        for argument, name in zip(self.function.args, ARGUMENTS, strict=True):
+        for argument, name in zip(self.function.args, names, strict=True):
             argument.name = name
-        self.given = SimpleNamespace(**dict(zip(ARGUMENTS, self.function.args, strict=True)))
+        once = {"a_outer": I64(0), "b_outer": I64(0), "n_outer": I64(1), "index": None}
+        self.given = SimpleNamespace(**once | dict(zip(names, self.function.args, strict=True)))
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.places = [(i, j) for i in range(rows) for j in range(vectors)]
         self.build()
@@ -164,6 +189,9 @@ class _Tile:
     def multiply_add(self, a_rows: list[Any], b_here: Any, k: Any, sums: list[Any]) -> list[Any]:
         """Emit one step of the inner loop: broadcast each row's a, multiply with the columns of b, add."""
         builder, fma = self.builder, self.fma
+        if self.given.index is not None:
+            index = builder.inttoptr(self.given.index, I32.as_pointer())
+            k = builder.sext(builder.load(builder.gep(index, [k])), I64)
         a_offset, b_row = builder.mul(k, self.given.a_k), builder.gep(b_here, [builder.mul(k, self.given.b_k)])
         columns = [self.load(b_row, j) for j in range(self.vectors)]
         new = []
@@ -269,6 +297,34 @@ def _tile(target: Target, rows: int, vectors: int, descends: bool) -> Any:
 
 
 @cache
+def _listed(target: Target, vectors: int, descends: bool) -> Any:
+    scalar = types.float32 if target.precision == "float32" else types.float64
+
+    @intrinsic
+    def call(  # type: ignore[no-untyped-def]
+        typingctx, a, a_row, a_k, b, b_k, index, initial, initial_row, c, c_row, n_k, rows, columns, floor
+    ):
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            function = builder.module.globals.get(tile_name(target, ROWS, vectors, descends, listed=True))
+            if function is None:
+                function = _Tile(builder.module, target, ROWS, vectors, descends, listed=True).function
+            addresses = [
+                builder.ptrtoint(value, I64) if isinstance(kind, types.CPointer) else value
+                for value, kind in zip(args, sig.args, strict=True)
+            ]
+            builder.call(function, addresses)
+            return context.get_dummy_value()
+
+        if not all(isinstance(kind, types.CPointer) for kind in (a, b, index, initial, c)):
+            return None
+        whole = types.int64
+        order = [a, whole, whole, b, whole, index, initial, whole, c, *[whole] * 4, scalar]
+        return types.void(*order), codegen
+
+    return call
+
+
+@cache
 def tile(target: Target) -> Any:
     """Return tile(...) over pointers, with the arguments of ARGUMENTS."""
     return _of_any_shape(target, descends=False)
@@ -278,6 +334,34 @@ def tile(target: Target) -> Any:
 def descend(target: Target) -> Any:
     """Return descend(...) over pointers, with the arguments of ARGUMENTS, and the rate in the floor's place."""
     return _of_any_shape(target, descends=True)
+
+
+@cache
+def listed_tile(target: Target) -> Any:
+    """Return listed_tile(...) over pointers, with the arguments of LISTED_ARGUMENTS, for at most SMALL_ROWS rows."""
+    return _of_any_width(target, descends=False)
+
+
+@cache
+def listed_descend(target: Target) -> Any:
+    """Return listed_descend(...), the same with the rate in the floor's place."""
+    return _of_any_width(target, descends=True)
+
+
+def _of_any_width(target: Target, descends: bool) -> Any:
+    """Return the function that picks the width of a listed tile."""
+    lanes, wide, narrow = target.lanes, _listed(target, VECTORS, descends), _listed(target, 1, descends)
+
+    @linked()
+    def call(  # type: ignore[no-untyped-def]
+        a, a_row, a_k, b, b_k, index, initial, initial_row, c, c_row, n_k, rows, columns, floor
+    ):
+        if columns <= lanes:
+            narrow(a, a_row, a_k, b, b_k, index, initial, initial_row, c, c_row, n_k, rows, columns, floor)
+        else:
+            wide(a, a_row, a_k, b, b_k, index, initial, initial_row, c, c_row, n_k, rows, columns, floor)
+
+    return call
 
 
 def _of_any_shape(target: Target, descends: bool) -> Any:

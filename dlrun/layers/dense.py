@@ -16,6 +16,13 @@ from dlrun.kernels.dense_of_many import (
     dense_backward_weights_of_many,
     dense_forward_of_many,
 )
+from dlrun.kernels.dense_sparse import (
+    LISTS_SCRATCH,
+    PACKED_SCRATCH,
+    dense_backward_weights_sparse,
+    dense_descend_sparse,
+    dense_forward_sparse,
+)
 from dlrun.kernels.lang import (
     In,
     InDouble,
@@ -60,6 +67,8 @@ PACKED_ROWS = 128
 """From so many rows of a thread on, packing the weights costs less than it saves the product."""
 MANY_ROWS = 512
 """From so many rows on, packing the output's gradient costs less than it saves the weights' gradient."""
+SPARSE = 64, MOST_COLUMNS
+"""From so many features and units on, products of the data's own rows look for zeros: less than they may save."""
 WEIGHTS = 12
 """Rows of the weights' gradient made at a time for fewer rows, so that the optimizer finds them in L1."""
 
@@ -145,6 +154,10 @@ class Products:
         }
         return cheapest(ways, self.emit.threads)
 
+    def _may_be_sparse(self, x: Buffer) -> bool:
+        """Return whether it pays to look for zeros in x: in data, not in layers' outputs."""
+        return self.features >= SPARSE[0] and self.units >= SPARSE[1] and self.emit.is_data(x)
+
     def forward(self, x: Buffer, w: Buffer, b: Buffer, y: Buffer, floor: float) -> None:
         """Emit y = max(x · w + b, floor)."""
         choice = self.choice(self.features, self.units)
@@ -153,7 +166,13 @@ class Products:
         arguments: dict[str, Argument] = {
             "x": x, "w": w, "y": y, "floor": floor, "b": b, "by_samples": int(by_samples), **self._sizes
         }  # fmt: skip
-        if handled < PACKED_ROWS:
+        packs = handled >= PACKED_ROWS
+        if self._may_be_sparse(x):
+            self.emit.call(
+                dense_forward_sparse, partition=choice, flops=self._flops, packs=int(packs),
+                scratch=ScratchSize(LISTS_SCRATCH + packs * PACKED_SCRATCH), **arguments,
+            )  # fmt: skip
+        elif not packs:
             self.emit.call(dense_forward, partition=choice, flops=self._flops, **arguments)
         else:
             scratch = ScratchSize(FORWARD_SCRATCH)
@@ -185,7 +204,12 @@ class Products:
         arguments: dict[str, Argument] = {
             "x": x, "dy": dy, "dw": update, "zeros": self.emit.zeros(MOST_COLUMNS), **self._sizes
         }  # fmt: skip
-        if self._rows < MANY_ROWS:
+        if self._rows < MANY_ROWS and self._may_be_sparse(x):
+            self.emit.call(
+                dense_backward_weights_sparse, partition="split", flops=self._flops, weights=WEIGHTS,
+                scratch=ScratchSize(LISTS_SCRATCH + WEIGHTS * self.units), **arguments,
+            )  # fmt: skip
+        elif self._rows < MANY_ROWS:
             self.emit.call(
                 dense_backward_weights, partition="split", flops=self._flops, weights=WEIGHTS,
                 scratch=ScratchSize(WEIGHTS * self.units), **arguments,
@@ -198,11 +222,12 @@ class Products:
 
     def _descend(self, x: Buffer, dy: Buffer, weights: Buffer, scalars: Buffer) -> None:
         """Emit the weights' gradient and its plain descent in one: shared out as the forward pass reads the weights."""
-        panels = self.units // MOST_COLUMNS
+        sparse = self._may_be_sparse(x)
+        scratch = LISTS_SCRATCH + FEATURES * (self.units + MOST_COLUMNS) if sparse else FEATURES * MOST_COLUMNS
         self.emit.call(
-            dense_descend, partition="split", flops=self._flops, x=x, dy=dy, w=weights, scalars=scalars,
-            zeros=self.emit.zeros(MOST_COLUMNS), scratch=ScratchSize(FEATURES * MOST_COLUMNS),
-            by_columns=int(panels >= self.emit.threads), **self._sizes,
+            dense_descend_sparse if sparse else dense_descend, partition="split", flops=self._flops, x=x, dy=dy,
+            w=weights, scalars=scalars, zeros=self.emit.zeros(MOST_COLUMNS), scratch=ScratchSize(scratch),
+            by_columns=int(self.units // MOST_COLUMNS >= self.emit.threads), **self._sizes,
         )  # fmt: skip
 
 

@@ -21,10 +21,11 @@ BEFORE: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
 
 
 class Case(NamedTuple):
-    """Layers, as a config has them, and the shape of a sample of their input."""
+    """Layers, as a config has them, and the shape of a sample of their input, and how much of it is zero."""
 
     shape: tuple[int, ...]
     layers: tuple[dict[str, Any], ...]
+    zeros: float = 0.0
 
     @property
     def data(self) -> Array:
@@ -32,7 +33,15 @@ class Case(NamedTuple):
         random = np.random.default_rng([*self.shape])
         if self.layers[0]["type"] == "embedding":
             return random.integers(0, 20, (ROWS, *self.shape))
-        return random.standard_normal((ROWS, *self.shape))
+        return with_zeros(random.standard_normal((ROWS, *self.shape)), self.zeros)
+
+
+def with_zeros(x: Array, share: float) -> Array:
+    """Return x with a share of it set to zero, eleven neighbours of a row at a time."""
+    if not share:
+        return x
+    kept = np.random.default_rng(0).random((len(x), -(-x[0].size // 11))) >= share
+    return x * np.repeat(kept, 11, axis=1)[:, : x[0].size].reshape(x.shape)
 
 
 def behind(kind: str, *layers: dict[str, Any]) -> Case:
@@ -117,6 +126,7 @@ SINGLE: dict[str, Case] = {
 CASES = {name: _filled(name, case) for name, case in SINGLE.items()}
 """One network for each layer, by its type."""
 MORE = {
+    "dense over zeros": Case((203,), ({"type": "dense", "units": 71}, {"type": "dense", "units": 3}), zeros=0.8),
     "convolution and pool": behind(
         "image",
         {"type": "conv2d", "filters": 70, "kernel_size": 3, "padding": "same", "activation": "relu"},
