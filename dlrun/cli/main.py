@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import sys
+
+# Pydantic would look for plugins among the entry points of every package that is installed.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")
 
 import typer
 

@@ -11,7 +11,6 @@ from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Path, Problem, ShapeError, UsageError
 from dlrun.layers.base import Layer, Shape, shape_text
 from dlrun.layers.names import layer_names
-from dlrun.layers.time_distributed import times_after
 from dlrun.layers.variable import Variable
 
 
@@ -219,7 +218,7 @@ def _add_layer(
     output = layer.output_shape(*shapes)
     if any(extent < 1 for extent in output):
         raise ShapeError(f"nothing is left of the input {shapes[0]}: the output would have shape {output}")
-    times = times_after(layer, graph.times_of(inputs[0]))
+    times = layer.samples_after(graph.times_of(inputs[0]))
     variables = layer.variables(*shapes)
     if lender is not None:
         borrowed |= {variable.name: _lent_alike(graph.nodes[lender], variable) for variable in variables}

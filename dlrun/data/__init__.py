@@ -1,4 +1,4 @@
 """Data: sources, transforms, splits, and the cache that makes a second start fast.
 
-The entrance is `dlrun.data.load`: `load`, `probe` and, for new rows, `load_inputs`.
+The entrance is `dlrun.data.load`: `load` and `probe`; for new rows it is `load_inputs` of `dlrun.data.predict`.
 """

@@ -163,8 +163,8 @@ def _size(path: Path) -> dict[str, int]:
     size = path.stat().st_size
     checksum = 0
     with path.open("rb") as file:
-        for start in np.unique(np.linspace(0, max(size - PAGE, 0), SAMPLES).astype(np.int64)):
-            file.seek(int(start))
+        for start in sorted({int(place) for place in np.linspace(0, max(size - PAGE, 0), SAMPLES)}):
+            file.seek(start)
             checksum = zlib.crc32(file.read(PAGE), checksum)
     return {"bytes": size, "sample": checksum}
 

@@ -14,7 +14,6 @@ from dlrun.data.config import DataConfig
 from dlrun.data.dataset import Array, Dataset, Split
 from dlrun.data.negatives import with_negatives
 from dlrun.data.pipeline import FittedPipeline, chunks, gather
-from dlrun.data.predict import load_inputs
 from dlrun.data.prepare import Prepared, outline_signature, prepare
 from dlrun.data.reading import VERSION, unwritable
 from dlrun.data.series import Series, series_array, window_split
@@ -27,7 +26,7 @@ from dlrun.errors import DataError
 ROWS = 1 << 14
 """Windows of a stream that are copied at a time."""
 
-__all__ = ["load", "load_inputs", "probe"]
+__all__ = ["load", "probe"]
 
 
 def load(

@@ -13,7 +13,6 @@ from dlrun.data.layout import Layout
 from dlrun.data.pipeline import Pipeline, Step
 from dlrun.data.sources.base import Windows
 from dlrun.data.transforms.base import Fitted, Transform
-from dlrun.data.transforms.tokenize import Tokenize
 from dlrun.errors import ConfigError, DataError, Problem, ShapeError
 
 if TYPE_CHECKING:
@@ -66,10 +65,9 @@ class Cut(Transform):
 def cut_stream(plan: Pipeline, windows: Windows) -> Pipeline:
     """An input's way with the windows at its end; raises ConfigError where texts have ends, as a stream has none."""
     for step in plan.steps:
-        if isinstance(step.transform, Tokenize):
-            for field in ("start_token", "end_token"):
-                if getattr(step.transform, field) is not None:
-                    raise ConfigError([Problem((*step.path, field), "a stream has neither starts nor ends")])
+        for field in ("start_token", "end_token"):
+            if getattr(step.transform, field, None) is not None:
+                raise ConfigError([Problem((*step.path, field), "a stream has neither starts nor ends")])
     step = Step(Cut(length=windows.length, stride=windows.stride), plan.path, f"inputs/{plan.name}/cut")
     return replace(plan, steps=(*plan.steps, step))
 

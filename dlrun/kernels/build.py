@@ -71,7 +71,7 @@ def compile_kernel(kernel: Kernel, target: Target) -> tuple[str, bytes]:
     from numba.core.cpu_options import FastMathOptions
     from numba.core.registry import cpu_target
 
-    from dlrun.kernels.pipeline import LlvmPipeline, linked
+    from dlrun.kernels.pipeline import LEFT, LlvmPipeline, linked
 
     flags = Flags()
     flags.nrt = False
@@ -80,6 +80,7 @@ def compile_kernel(kernel: Kernel, target: Target) -> tuple[str, bytes]:
     flags.fastmath = FastMathOptions(FASTMATH)
     scope = {name: resolve_primitive(value, target) for name, value in _entry_primitives().items()}
     inner = specialise(kernel.function, target)
+    setattr(inner, LEFT, True)
     scope["inner"] = linked(fastmath=FASTMATH)(inner)
     exec(entry_source(kernel), scope)
     with global_compiler_lock:

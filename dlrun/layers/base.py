@@ -116,6 +116,10 @@ class Layer(Component):
         """Return whether the layer is an alias in training, or in inference: dropout is one there."""
         return self.is_alias
 
+    def samples_after(self, samples: int) -> int:
+        """Return how many samples of the output a row of the batch has, if it has so many of the input."""
+        return samples
+
     def flops(self, *inputs: Shape) -> int:
         """Return the floating-point operations of one sample's forward pass."""
         return prod(self.output_shape(*inputs))

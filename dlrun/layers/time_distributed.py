@@ -101,6 +101,10 @@ class EachStep(Layer):
         """Return the shape of a step."""
         return inputs[0][1:]
 
+    def samples_after(self, samples: int) -> int:
+        """Return one for each step."""
+        return samples * self.time
+
     def flops(self, *inputs: Shape) -> int:
         """Return 0."""
         return 0
@@ -119,13 +123,10 @@ class AllSteps(Layer):
         """Return (time, ...)."""
         return (self.time, *inputs[0])
 
+    def samples_after(self, samples: int) -> int:
+        """Return one for the steps of each sequence."""
+        return samples // self.time
+
     def flops(self, *inputs: Shape) -> int:
         """Return 0."""
         return 0
-
-
-def times_after(layer: Layer, times: int) -> int:
-    """Return how many samples of the layer's output a row of the batch has, if its input has so many."""
-    if isinstance(layer, EachStep):
-        return times * layer.time
-    return times // layer.time if isinstance(layer, AllSteps) else times

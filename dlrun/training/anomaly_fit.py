@@ -6,7 +6,6 @@ from dlrun.config.anomaly_config import AnomalyConfig
 from dlrun.data.config import DataConfig
 from dlrun.data.signature import Signature
 from dlrun.errors import ConfigError, Path, Problem
-from dlrun.training.anomaly_labels import given_windows
 
 PLACE: Path = ("anomaly",)
 
@@ -20,6 +19,8 @@ def check_anomaly(
     """
     if anomaly is None:
         return
+    from dlrun.training.anomaly_labels import given_windows
+
     problems = [*_of_targets(signature), *_of_rows(anomaly, data), *_of_threshold(anomaly, validates)]
     try:
         known = given_windows(anomaly.labels, data)

@@ -15,7 +15,6 @@ from dlrun.data.dataset import Array, Split
 from dlrun.data.random import permutation
 from dlrun.data.signature import Feature, Signature
 from dlrun.data.tokens import PADDING
-from dlrun.data.transforms.pad import Pad
 from dlrun.errors import ConfigError, Problem
 from dlrun.executor.executor import Executor, Outcome
 from dlrun.executor.run_loop import FINISHED, STOPPED
@@ -185,6 +184,6 @@ def _cut_feature(feature: Feature, length: int) -> Feature:
 def _refuse_padding_at_start(config: RunConfig, name: str) -> None:
     transforms = (config.data.inputs or {})[name].transforms or ()
     for index, transform in enumerate(transforms):
-        if isinstance(transform, Pad) and transform.padding == "start":
+        if getattr(transform, "padding", None) == "start":
             place = ("data", "inputs", name, "transforms", index, "padding")
             raise ConfigError([Problem(place, "training.buckets cut off padding at the end: it can't be at the start")])

@@ -10,7 +10,8 @@ import pytest
 
 from dlrun.data import catalog
 from dlrun.data.codec import fitted_from_json, fitted_to_json, signature_from_json, signature_to_json
-from dlrun.data.load import load, load_inputs, probe
+from dlrun.data.load import load, probe
+from dlrun.data.predict import load_inputs
 from dlrun.errors import DataError, UsageError
 from tests.data.making import data_config, write_csv, write_image, write_mnist
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from dlrun.data.load import load, load_inputs, probe
+from dlrun.data.load import load, probe
+from dlrun.data.predict import load_inputs
 from dlrun.errors import ConfigError, DataError
 from tests.data.making import data_config, write_csv
 

@@ -12,7 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from dlrun.data.layout import Layout
-from dlrun.data.load import load, load_inputs
+from dlrun.data.load import load
+from dlrun.data.predict import load_inputs
 from dlrun.data.tokens import join_tokens, split_text
 from dlrun.data.transforms import TRANSFORMS
 from dlrun.errors import ConfigError, DataError, MissingExtra, ShapeError

@@ -6,11 +6,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from dlrun.compiler.graph import Graph, Node
-from dlrun.layers.embedding import Embedding
-from dlrun.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
     from dlrun.compiler.lower import Goal
+    from dlrun.layers.recurrent import Recurrent
 
 POSITIONS_OF_AN_ID = 2
 """In training, from so many positions in a step for each id of the table, the table is multiplied once for all."""
@@ -23,6 +22,11 @@ def fuse_lookups(graph: Graph, batch: int, goal: Goal) -> None:
 
     The embedding keeps its variables and its mask. Forward results have the same bits either way.
     """
+    if not any(node.layer.type == "embedding" for node in graph.nodes.values()):
+        return  # and nobody waits for the import of layers that the network doesn't have
+    from dlrun.layers.embedding import Embedding
+    from dlrun.layers.recurrent import Recurrent
+
     for node in graph.nodes.values():
         source = graph.nodes.get(node.inputs[0])
         if source is None or not isinstance(node.layer, Recurrent) or graph.readers(source.name) != 1:
