@@ -34,6 +34,7 @@ from dlrun.kernels.lang import (
     listed_tile,
     nonzero_bits,
     pointer_to_int32,
+    pointer_to_int64,
     real,
     shift,
     tile_columns,
@@ -49,8 +50,8 @@ COLUMNS = 128
 LIST = DEPTH + 16
 """Places of a list: as many terms as are summed at a time, and as many more as a vector may have."""
 LISTS = ROWS // GROUP
-LISTS_SCRATCH = LISTS * LIST + LISTS
-"""Reals of working memory for the lists, which are int32, and their lengths."""
+LISTS_SCRATCH = LISTS * (LIST + 1) + 2 * LIST
+"""Reals of working memory for the lists, which are int32, their lengths, and a word of 64 bits for each term."""
 PACKED_SCRATCH = max(DEPTH * COLUMNS, FORWARD_SCRATCH)
 """Reals that packed weights need besides."""
 FEW_ZEROS = 8
@@ -67,14 +68,24 @@ def has_zeros(x, count):
 
 
 @helper
+def bits_of_any(x, x_row, rows):
+    """Return in which columns of a vector any of the rows isn't zero."""
+    bits = 0
+    if rows == GROUP:
+        for r in range(GROUP):  # as a rule, and unrolled
+            bits |= nonzero_bits(shift(x, r * x_row))
+    else:
+        for r in range(rows):
+            bits |= nonzero_bits(shift(x, r * x_row))
+    return bits
+
+
+@helper
 def list_features(x, x_row, rows, terms, index):
     """List the k < terms at which any of the rows isn't zero; return how many: at least one."""
     n = 0
     for k in range(0, terms, lanes):
-        bits = 0
-        for r in range(rows):
-            bits |= nonzero_bits(shift(x, r * x_row + k))
-        bits &= (1 << min(lanes, terms - k)) - 1
+        bits = bits_of_any(shift(x, k), x_row, rows) & ((1 << min(lanes, terms - k)) - 1)
         for part in range(0, lanes, 8):
             n = append_bits(index, n, (bits >> part) & 255, k + part)
     if n == 0:
@@ -84,20 +95,23 @@ def list_features(x, x_row, rows, terms, index):
 
 
 @helper
-def list_samples(x, x_row, rows, features, index, counts):
-    """List, for each GROUP of features, the rows in which any of them isn't zero."""
-    groups = (features + GROUP - 1) // GROUP
-    for g in range(groups):
-        counts[g] = 0
+def list_samples(x, x_row, rows, features, index, counts, words):
+    """List, for each GROUP of features, the rows in which any of them isn't zero; `words` gets each row's bits."""
     for r in range(rows):
         bits = 0
         for i in range(0, features, lanes):
             bits |= nonzero_bits(shift(x, r * x_row + i)) << i
-        for g in range(groups):
-            n = counts[g]
-            index[g * LIST + n] = r
-            counts[g] = n + ((bits & ((1 << GROUP) - 1)) != 0)
-            bits >>= GROUP
+        words[r] = bits
+    for r in range(rows, rows + 8):
+        words[r] = 0
+    for g in range((features + GROUP - 1) // GROUP):
+        n, mask = 0, ((1 << GROUP) - 1) << g * GROUP
+        for r in range(0, rows, 8):
+            bits = 0
+            for t in range(8):
+                bits |= ((words[r + t] & mask) != 0) << t
+            n = append_bits(shift(index, g * LIST), n, bits, r)
+        counts[g] = n
 
 
 @helper
@@ -169,12 +183,13 @@ def sparse_descent(
 ):  # fmt: skip
     """w[i, n] -= rate * sum_r x[r, i] dy[r, n], r < rows, i < weights, for a range of columns."""
     index, sums = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH)
-    counts, columns = shift(index, LISTS * LIST), last_column - first_column
+    counts, words = shift(index, LISTS * LIST), pointer_to_int64(address(shift(scratch, LISTS * (LIST + 1))))
+    columns = last_column - first_column
     for first in range(0, weights, FEATURES):
         count = min(FEATURES, weights - first)
         for r in range(0, rows, DEPTH):
             terms, here = min(DEPTH, rows - r), shift(x, r * x_row + first)
-            list_samples(here, x_row, terms, count, index, counts)
+            list_samples(here, x_row, terms, count, index, counts, words)
             for n in range(0, columns, tile_columns):
                 width, b = min(tile_columns, columns - n), shift(dy, r * dy_row + first_column + n)
                 for i in range(0, count, GROUP):
@@ -227,12 +242,12 @@ def dense_descend_sparse(
 def sparse_gradient(x, x_row, dy, dy_row, dw, zeros, scratch, first_weight, last_weight, weights, rows, columns):
     """dw[i, n] = sum_r x[r, i] dy[r, n], r < rows, n < columns, for a range of i, `weights` ≤ FEATURES at a time."""
     index, sums = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH)
-    counts = shift(index, LISTS * LIST)
+    counts, words = shift(index, LISTS * LIST), pointer_to_int64(address(shift(scratch, LISTS * (LIST + 1))))
     for first in range(first_weight, last_weight, weights):
         count = min(weights, last_weight - first)
         for r in range(0, rows, DEPTH):
             here = shift(x, r * x_row + first)
-            list_samples(here, x_row, min(DEPTH, rows - r), count, index, counts)
+            list_samples(here, x_row, min(DEPTH, rows - r), count, index, counts, words)
             for n in range(0, columns, tile_columns):
                 for i in range(0, count, GROUP):
                     c = shift(sums, i * columns + n)
