@@ -15,7 +15,7 @@ from tests.training.runs import assert_same_runs
 
 pytest.importorskip("ray", reason="needs Ray (the extra ray)")
 
-EPOCHS = 25
+EPOCHS = 60
 COMMAND = ("sweep", "slow.yaml", "optimizer.learning_rate=1e-4,1e-3", f"training.epochs={EPOCHS}")
 """Two trials of some seconds."""
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
