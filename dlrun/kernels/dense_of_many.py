@@ -25,7 +25,7 @@ from dlrun.kernels.lang import (
     tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, first_column_of, last_column_of, rows_ahead
 from dlrun.kernels.recurrent import copy_columns
 
 DEPTH = 256
@@ -87,9 +87,7 @@ def dense_forward_of_many(
     if by_samples != 0:
         first_row, last_row = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
     else:
-        panels = (units + tile_columns - 1) // tile_columns
-        first_column = first_of(panels, thread, threads) * tile_columns
-        last_column = min(last_of(panels, thread, threads) * tile_columns, units)
+        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
     if first_row < last_row:
         product_of_many(x, w, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units)
 
@@ -124,9 +122,7 @@ def dense_backward_weights_of_many(
     """
     first, last, first_column, last_column = 0, features, 0, units
     if units >= features:
-        panels = (units + tile_columns - 1) // tile_columns
-        first_column = first_of(panels, thread, threads) * tile_columns
-        last_column = min(last_of(panels, thread, threads) * tile_columns, units)
+        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
     else:
         first, last = first_of(features, thread, threads), last_of(features, thread, threads)
     packed, sums = scratch, shift(scratch, DEPTH * SUM_COLUMNS)

@@ -39,10 +39,18 @@ from dlrun.kernels.lang import (
     shift,
     tile_columns,
 )
-from dlrun.kernels.products import FEATURES, NO_LIMIT, product, weight_descent, weight_gradient
+from dlrun.kernels.products import (
+    FEATURES,
+    NO_LIMIT,
+    first_column_of,
+    last_column_of,
+    product,
+    weight_descent,
+    weight_gradient,
+)
 
 GROUP = 6
-"""Rows of a listed tile: samples of a forward product, features of a gradient."""
+"""Rows of a listed tile, `ROWS` of `dlrun.kernels.tile`: samples of a forward product, features of a gradient."""
 DEPTH = 512
 """Terms that are listed and summed at a time: of whole products it would be half as many."""
 COLUMNS = 128
@@ -161,9 +169,7 @@ def dense_forward_sparse(
     if by_samples != 0:
         first_row, last_row = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
     else:
-        panels = (units + tile_columns - 1) // tile_columns
-        first_column = first_of(panels, thread, threads) * tile_columns
-        last_column = min(last_of(panels, thread, threads) * tile_columns, units)
+        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
     if first_row < last_row:
         if has_zeros(shift(x, first_row * features), features):
             sparse_product(
@@ -220,9 +226,7 @@ def dense_descend_sparse(
     """
     first, last, first_column, last_column = 0, features, 0, units
     if by_columns != 0:
-        panels = (units + tile_columns - 1) // tile_columns
-        first_column = first_of(panels, thread, threads) * tile_columns
-        last_column = min(last_of(panels, thread, threads) * tile_columns, units)
+        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
     else:
         first, last = first_of(features, thread, threads), last_of(features, thread, threads)
     here, weights, rate = shift(x, first), shift(w, first * units), real(scalars[0])

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dlrun.kernels.lang import (
     apply_update,
     descend,
+    first_of,
     helper,
+    last_of,
     real,
     shift,
     small_tile_rows,
@@ -35,6 +37,18 @@ def rows_ahead(left):
     if left < tile_rows or left == tile_rows:
         return left
     return small_tile_rows if left <= tile_rows + 2 else tile_rows
+
+
+@helper
+def first_column_of(units, thread, threads):
+    """Return the first column of the panels, of tile_columns each, that belong to this thread."""
+    return first_of((units + tile_columns - 1) // tile_columns, thread, threads) * tile_columns
+
+
+@helper
+def last_column_of(units, thread, threads):
+    """Return the end (exclusive) of the columns of this thread's panels."""
+    return min(last_of((units + tile_columns - 1) // tile_columns, thread, threads) * tile_columns, units)
 
 
 @helper

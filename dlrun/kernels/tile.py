@@ -28,6 +28,7 @@ there and never stored. So b and initial must be readable one vector past their 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -267,6 +268,23 @@ class _Tile:
         builder.branch(end_block)
 
 
+def _code(target: Target, rows: int, vectors: int, descends: bool, listed: bool = False) -> Callable[..., Any]:
+    """Return what emits the call of a tile's function, and the function where the module hasn't got it yet."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        function = builder.module.globals.get(tile_name(target, rows, vectors, descends, listed))
+        if function is None:
+            function = _Tile(builder.module, target, rows, vectors, descends, listed).function
+        addresses = [
+            builder.ptrtoint(value, I64) if isinstance(kind, types.CPointer) else value
+            for value, kind in zip(args, sig.args, strict=True)
+        ]
+        builder.call(function, addresses)
+        return context.get_dummy_value()
+
+    return codegen
+
+
 @cache
 def _tile(target: Target, rows: int, vectors: int, descends: bool) -> Any:
     scalar = types.float32 if target.precision == "float32" else types.float64
@@ -276,22 +294,11 @@ def _tile(target: Target, rows: int, vectors: int, descends: bool) -> Any:
         typingctx, a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
         rows_valid, columns, floor,
     ):  # fmt: skip
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            function = builder.module.globals.get(tile_name(target, rows, vectors, descends))
-            if function is None:
-                function = _Tile(builder.module, target, rows, vectors, descends).function
-            addresses = [
-                builder.ptrtoint(value, I64) if isinstance(kind, types.CPointer) else value
-                for value, kind in zip(args, sig.args, strict=True)
-            ]
-            builder.call(function, addresses)
-            return context.get_dummy_value()
-
         pointers = (a, b, initial, c)
         if not all(isinstance(kind, types.CPointer) for kind in pointers):
             return None
         order = [a, *[types.int64] * 3, b, *[types.int64] * 2, initial, types.int64, c, *[types.int64] * 5, scalar]
-        return types.void(*order), codegen
+        return types.void(*order), _code(target, rows, vectors, descends)
 
     return call
 
@@ -304,22 +311,11 @@ def _listed(target: Target, vectors: int, descends: bool) -> Any:
     def call(  # type: ignore[no-untyped-def]
         typingctx, a, a_row, a_k, b, b_k, index, initial, initial_row, c, c_row, n_k, rows, columns, floor
     ):
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            function = builder.module.globals.get(tile_name(target, ROWS, vectors, descends, listed=True))
-            if function is None:
-                function = _Tile(builder.module, target, ROWS, vectors, descends, listed=True).function
-            addresses = [
-                builder.ptrtoint(value, I64) if isinstance(kind, types.CPointer) else value
-                for value, kind in zip(args, sig.args, strict=True)
-            ]
-            builder.call(function, addresses)
-            return context.get_dummy_value()
-
         if not all(isinstance(kind, types.CPointer) for kind in (a, b, index, initial, c)):
             return None
         whole = types.int64
         order = [a, whole, whole, b, whole, index, initial, whole, c, *[whole] * 4, scalar]
-        return types.void(*order), codegen
+        return types.void(*order), _code(target, ROWS, vectors, descends, listed=True)
 
     return call
 
@@ -338,7 +334,7 @@ def descend(target: Target) -> Any:
 
 @cache
 def listed_tile(target: Target) -> Any:
-    """Return listed_tile(...) over pointers, with the arguments of LISTED_ARGUMENTS, for at most SMALL_ROWS rows."""
+    """Return listed_tile(...) over pointers, with the arguments of LISTED_ARGUMENTS, for at most ROWS rows."""
     return _of_any_width(target, descends=False)
 
 
