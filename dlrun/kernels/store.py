@@ -1,10 +1,10 @@
 """Compiled kernels on disk, and their way into memory.
 
 A kernel's object code is stored under a key that covers everything it depends on: the bytecode and constants of the
-kernel and of every helper it reaches, the source files of the primitives, the versions of Python, Numba and LLVM, the
-CPU and its features, the real type and, where tiles are used, the vector width. So a change in a file that a kernel
-merely imports is seen, and an edit of a comment or of another kernel recompiles nothing. Loading needs LLVM's linker
-alone (3 ms); Numba is imported only when something has to be compiled.
+kernel and of every helper it reaches, the source files of the primitives and of what these import, the versions of
+Python, Numba and LLVM, the CPU and its features, the real type and, where tiles are used, the vector width. So a change
+in a file that a kernel merely imports is seen, and an edit of a comment or of another kernel recompiles nothing.
+Loading needs LLVM's linker alone (3 ms); Numba is imported only when something has to be compiled.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import struct
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from dlrun.kernels.lang import Function, Kernel, Precision, Primitive
 from dlrun.kernels.target import Target, host_cpu, host_target
 
 MAGIC = b"dlrunobj"
+IMPORT = re.compile(rb"^from (dlrun\.kernels\.\w+) import", re.MULTILINE)
 _loaded: dict[tuple[Kernel, Target], int] = {}
 _engine: list[Any] = []
 
@@ -186,7 +188,16 @@ def _source(module: str) -> bytes:
 
 def _primitive_key(primitive: Primitive, target: Target) -> bytes:
     name = repr((primitive.where, target.vector_bytes if primitive.by_lanes else None))
-    return name.encode() + hashlib.sha256(_source(primitive.where.split(":")[0])).digest()
+    return name.encode() + hashlib.sha256(b"".join(map(_source, modules_behind(primitive)))).digest()
+
+
+def modules_behind(primitive: Primitive) -> list[str]:
+    """Return the module that makes a primitive, and those of this package that it imports, as its source names them."""
+    found = [primitive.where.split(":")[0]]
+    for module in found:
+        names = (match[1].decode() for match in IMPORT.finditer(_source(module)))
+        found.extend(name for name in names if name not in found)
+    return found
 
 
 def _function_key(item: Function) -> bytes:

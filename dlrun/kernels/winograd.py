@@ -1,9 +1,9 @@
-"""Winograd's minimal filtering F(2x2, 3x3): convolutions with 3x3 filters in 16 multiplications for 4 outputs, not 36.
+"""Winograd's minimal filtering F(4x4, 3x3): convolutions with 36 multiplications for 16 outputs where there were 144.
 
 For stride 1, without dilation and groups, channels last (`dlrun.kernels.winograd_transforms` has the equations and
-sources). The output is cut into tiles of 2x2; each comes from a patch of 4x4 of the padded image, and neighbours'
-patches overlap by 2. Patches and filters are transformed, to V (16, tiles, channels) and U (16, channels, filters);
-then there are 16 products M = V U on `tile`, and M (16, tiles, filters) is transformed to the outputs.
+sources). The output is cut into tiles of 4x4; each comes from a patch of 6x6 of the padded image, and neighbours'
+patches overlap by 2. Patches and filters are transformed, to V (36, tiles, channels) and U (36, channels, filters);
+then there are 36 products M = V U on `tile`, and M (36, tiles, filters) is transformed to the outputs.
 
 V and M are made for BLOCK tiles at a time, so that they stay in the cache; a block runs over from one sample to the
 next, so that small images fill it too. Each number of M is one chain of multiply-adds over the channels, whatever the
@@ -52,6 +52,10 @@ _TRANSFORMS = "dlrun.kernels.winograd_transforms"
 transform_image = Primitive(f"{_TRANSFORMS}:transform_image", by_lanes=True)
 transform_filter = Primitive(f"{_TRANSFORMS}:transform_filter", by_lanes=True)
 transform_output = Primitive(f"{_TRANSFORMS}:transform_output", by_lanes=True)
+SIDE, PATCH = 4, 6
+"""The outputs of a tile, and the entries of its patch, in each direction."""
+PLACES = PATCH * PATCH
+"""The entries of a patch, and the products."""
 BLOCK = 24
 """Tiles made at a time: a multiple of the register tile's rows on every machine. 12 to 48 are equally fast."""
 SOME = 16
@@ -62,26 +66,26 @@ LINE = 16
 
 @helper
 def skewed(size):
-    """Return the distance between 16 arrays of a size: an odd number of cache lines, so that they share no sets."""
+    """Return the distance between PLACES arrays of a size: an odd number of cache lines, so that they share no sets."""
     return ((size + LINE - 1) // LINE // 2 * 2 + 1) * LINE
 
 
 @helper
 def filters_step(channels, filters):
-    """Return the distance between the 16 arrays of U, or of dU, which are in panels of columns."""
+    """Return the distance between the arrays of U, or of dU, which are in panels of columns."""
     return skewed((filters + tile_columns - 1) // tile_columns * tile_columns * channels)
 
 
 @helper
 def tiles_over(size):
     """Return how many tiles cover an axis of an output."""
-    return (size + 1) // 2
+    return (size + SIDE - 1) // SIDE
 
 
 @helper
 def patched_size(down, across, channels):
     """Return how many entries an image takes with the zeros around it that the patches of its tiles reach."""
-    return ((2 * down + 2) * (2 * across + 2) * channels + LINE - 1) // LINE * LINE
+    return ((SIDE * down + 2) * (SIDE * across + 2) * channels + LINE - 1) // LINE * LINE
 
 
 @helper
@@ -94,7 +98,7 @@ def run_of_tiles(number, across, left):
 def multiply(v, u, m, zeros, v_step, m_step, count, depth, columns):
     """m[k, t, n] = sum_c v[k, t, c] u[k, c, n] for t < count; u is in panels of columns."""
     u_panel, u_step = depth * tile_columns, filters_step(depth, columns)
-    for k in range(16):
+    for k in range(PLACES):
         panel = shift(u, k * u_step)
         for n in range(0, columns, tile_columns):
             t = 0
@@ -115,10 +119,10 @@ def transform_run(image, v, v_step, number, done, count, channels, across):
 
     v has `done` of its `count` tiles. Returns how many there were.
     """
-    i, j, run, pitch = number // across, number % across, run_of_tiles(number, across, count - done), 2 * across + 2
+    i, j, run, pitch = number // across, number % across, run_of_tiles(number, across, count - done), SIDE * across + 2
     transform_image(
-        shift(image, 2 * (i * pitch + j) * channels), pitch * channels, channels, 2 * channels,
-        shift(v, done * channels), 4 * v_step, v_step, channels, channels, run,
+        shift(image, SIDE * (i * pitch + j) * channels), pitch * channels, channels, SIDE * channels,
+        shift(v, done * channels), PATCH * v_step, v_step, channels, channels, run,
     )  # fmt: skip
     return run
 
@@ -134,28 +138,36 @@ def transform_images(x, image, v, v_step, first, count, height, width, channels,
         r, number = (first + done) // (down * across), (first + done) % (down * across)
         if number == 0:
             sample = shift(x, r * height * width * channels)
-            place(sample, image, height, width, channels, top, left, 2 * down + 2, 2 * across + 2)
+            place(sample, image, height, width, channels, top, left, SIDE * down + 2, SIDE * across + 2)
         done += transform_run(image, v, v_step, number, done, count, channels, across)
 
 
 @helper
+def whole_tiles(run, j, width, side):
+    """Return how many of a run of tiles lie within a row of `width` places; the last one may not."""
+    return run - 1 if side * (j + run) > width else run
+
+
+@helper
 def transform_outputs(m, m_step, b, floor, y, first, count, height, width, filters, down, across):
-    """Write the outputs of `count` tiles from number `first` on; what lies beyond an odd edge is dropped."""
-    done = 0
+    """Write the outputs of `count` tiles from number `first` on; what lies beyond an edge is dropped."""
+    done, row = 0, width * filters
     while done < count:
         r, number = (first + done) // (down * across), (first + done) % (down * across)
         i, j, run = number // across, number % across, run_of_tiles(number, across, count - done)
-        whole = run - 1 if 2 * (j + run) > width else run
-        row = width * filters if 2 * i + 1 < height else 0
-        out = shift(y, ((r * height + 2 * i) * width + 2 * j) * filters)
+        whole, rows = whole_tiles(run, j, width, SIDE), min(SIDE, height - SIDE * i)
+        out = shift(y, ((r * height + SIDE * i) * width + SIDE * j) * filters)
         source = shift(m, done * filters)
         if whole > 0:
             transform_output(
-                source, 4 * m_step, m_step, filters, out, row, filters, 2 * filters, b, floor, filters, whole
-            )
+                source, PATCH * m_step, m_step, filters, out, row, filters, SIDE * filters, rows, SIDE, b, floor,
+                filters, whole,
+            )  # fmt: skip
         if whole < run:
-            source, out = shift(source, whole * filters), shift(out, 2 * whole * filters)
-            transform_output(source, 4 * m_step, m_step, filters, out, row, 0, 0, b, floor, filters, 1)
+            transform_output(
+                shift(source, whole * filters), PATCH * m_step, m_step, filters, shift(out, SIDE * whole * filters),
+                row, filters, 0, rows, width - SIDE * (j + whole), b, floor, filters, 1,
+            )  # fmt: skip
         done += run
 
 
@@ -167,7 +179,7 @@ def convolve_samples(
     """y = max(b + the 3x3 convolution of x padded by `top` rows and `left` columns, floor), for a range of samples."""
     down, across = tiles_over(out_height), tiles_over(out_width)
     size, v_step, m_step = patched_size(down, across, channels), skewed(BLOCK * channels), skewed(BLOCK * filters)
-    v, m = shift(scratch, size), shift(scratch, size + 16 * v_step)
+    v, m = shift(scratch, size), shift(scratch, size + PLACES * v_step)
     clear(scratch, size if first < last else 0)
     end = last * down * across
     for start in range(first * down * across, end, BLOCK):
@@ -188,7 +200,7 @@ def winograd_pack(w: In, u: Out, geometry: InLong, thread: Thread, threads: Thre
     for c in range(first_of(channels, thread, threads), last_of(channels, thread, threads)):
         transform_filter(
             shift(w, c * filters), 3 * channels * filters, channels * filters, tile_columns,
-            shift(u, c * tile_columns), 4 * step, step, channels * tile_columns, tile_columns, panels,
+            shift(u, c * tile_columns), PATCH * step, step, channels * tile_columns, tile_columns, panels,
         )  # fmt: skip
 
 
@@ -213,7 +225,7 @@ def winograd_pack_reversed(w: In, u: Out, geometry: InLong, scratch: Scratch, th
                     target[n * size] = source[n]
         transform_filter(
             scratch, 3 * tile_columns, tile_columns, size,
-            shift(u, (panel * filters + first) * tile_columns), 4 * step, step, tile_columns, tile_columns, count,
+            shift(u, (panel * filters + first) * tile_columns), PATCH * step, step, tile_columns, tile_columns, count,
         )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""The gradient of a convolution's weights by Winograd's F(3x3, 2x2): the transpose of `dlrun.kernels.winograd`.
+"""The gradient of a convolution's weights by Winograd's F(3x3, 4x4): the transpose of `dlrun.kernels.winograd`.
 
-Patches of the image are transformed as in the forward pass, to V (16, tiles, channels), and so are the tiles of the
-output's gradient, to D (16, tiles, filters). Their 16 products dU (16, channels, filters), summed over all tiles of a
+Patches of the image are transformed as in the forward pass, to V (36, tiles, channels), and so are the tiles of the
+output's gradient, to D (36, tiles, filters). Their 36 products dU (36, channels, filters), summed over all tiles of a
 chunk of samples, are transformed to its part of dw.
 """
 
@@ -39,6 +39,9 @@ from dlrun.kernels.lang import (
 )
 from dlrun.kernels.products import rows_ahead
 from dlrun.kernels.winograd import (
+    PATCH,
+    PLACES,
+    SIDE,
     filters_step,
     patched_size,
     run_of_tiles,
@@ -49,7 +52,7 @@ from dlrun.kernels.winograd import (
 from dlrun.plan import CHUNKS
 
 _TRANSFORMS = "dlrun.kernels.winograd_transforms"
-BLOCK = 48
+BLOCK = 36
 """Tiles made at a time: the sums are fetched and stored less often than with the forward pass's block."""
 transform_gradient = Primitive(f"{_TRANSFORMS}:transform_gradient", by_lanes=True)
 transform_weights = Primitive(f"{_TRANSFORMS}:transform_weights", by_lanes=True)
@@ -61,7 +64,7 @@ def add_products(v, d, du, zeros, v_step, d_step, u_step, is_first, count, chann
 
     In panels the sums of a tile follow those of the one before, so that the processor fetches them in time.
     """
-    for k in range(16):
+    for k in range(PLACES):
         out = shift(du, k * u_step)
         for n in range(0, filters, tile_columns):
             c = 0
@@ -84,16 +87,28 @@ def store_weights(du, u_step, dw, spare, channels, filters):
         columns, source, target = min(tile_columns, filters - n), shift(du, n * channels), shift(dw, n)
         if columns >= lanes:
             transform_weights(
-                source, 4 * u_step, u_step, tile_columns, target, 3 * size, size, filters, columns, channels
+                source, PATCH * u_step, u_step, tile_columns, target, 3 * size, size, filters, columns, channels
             )
             continue
         for c in range(channels):
             transform_weights(
-                shift(source, c * tile_columns), 4 * u_step, u_step, 0, spare, 3 * lanes, lanes, 0, lanes, 1
+                shift(source, c * tile_columns), PATCH * u_step, u_step, 0, spare, 3 * lanes, lanes, 0, lanes, 1
             )
             for tap in range(9):
                 for j in range(columns):
                     target[tap * size + c * filters + j] = spare[tap * lanes + j]
+
+
+@helper
+def gradient_run(image, d, d_step, number, done, count, filters, across):
+    """Transform the tiles of a row from number `number` on, as many as the block still takes, as `transform_run`."""
+    run = run_of_tiles(number, across, count - done)
+    corner = SIDE * (SIDE * (number // across) * across + number % across)
+    transform_gradient(
+        shift(image, corner * filters), SIDE * across * filters, filters, SIDE * filters,
+        shift(d, done * filters), PATCH * d_step, d_step, filters, filters, run,
+    )  # fmt: skip
+    return run
 
 
 @helper
@@ -103,20 +118,14 @@ def transform_gradients(dy, image, d, d_step, first, count, height, width, filte
     Where tiles reach beyond it, a sample is copied into `image`, which holds zeros there, at its first tile.
     """
     down, across = tiles_over(height), tiles_over(width)
-    is_whole = 2 * down == height and 2 * across == width
+    is_whole = SIDE * down == height and SIDE * across == width
     done = 0
     while done < count:
         r, number = (first + done) // (down * across), (first + done) % (down * across)
         sample = shift(dy, r * height * width * filters)
         if number == 0 and not is_whole:
-            place(sample, image, height, width, filters, 0, 0, 2 * down, 2 * across)
-        run = run_of_tiles(number, across, count - done)
-        corner = 4 * (number // across) * across + 2 * (number % across)
-        transform_gradient(
-            shift(sample if is_whole else image, corner * filters), 2 * across * filters, filters, 2 * filters,
-            shift(d, done * filters), 4 * d_step, d_step, filters, filters, run,
-        )  # fmt: skip
-        done += run
+            place(sample, image, height, width, filters, 0, 0, SIDE * down, SIDE * across)
+        done += gradient_run(sample if is_whole else image, d, d_step, number, done, count, filters, across)
 
 
 @kernel
@@ -134,7 +143,7 @@ def winograd_backward_weights(
     v_step, d_step, u_step = skewed(BLOCK * channels), skewed(BLOCK * filters), filters_step(channels, filters)
     image, gradient_image = scratch, shift(scratch, patched_size(down, across, channels))
     v = shift(gradient_image, patched_size(down, across, filters))
-    d, du = shift(v, 16 * v_step), shift(v, 16 * (v_step + d_step))
+    d, du = shift(v, PLACES * v_step), shift(v, PLACES * (v_step + d_step))
     clear(scratch, patched_size(down, across, channels) + patched_size(down, across, filters))
     for chunk in range(first_of(CHUNKS, thread, threads), last_of(CHUNKS, thread, threads)):
         dw = shift(partials, chunk * 9 * channels * filters)

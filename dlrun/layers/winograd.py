@@ -9,6 +9,8 @@ from dlrun.costs import Choice
 from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.kernels.winograd import (
     BLOCK,
+    PLACES,
+    SIDE,
     SOME,
     patched_size,
     skewed,
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
 LEAST = 16
 """Channels and filters there have to be: as many as the widest vector has lanes."""
-TRANSFORM = 60
-"""What the transforms of a tile cost for each channel and each filter, in multiplications: about 4 cycles' worth."""
+TRANSFORM = 250
+"""What the transforms of a tile cost for each channel and each filter, in multiplications: about 16 cycles' worth."""
 FORCED: bool | None = None
 """For tests: True takes Winograd's way wherever it is possible, False never."""
 
@@ -47,10 +49,10 @@ def choice(geometry: Geometry) -> Choice | None:
     """
     if FORCED is False or not is_possible(geometry):
         return None
-    tiles = -(-geometry.y.out // 2) * -(-geometry.x.out // 2)
+    tiles = -(-geometry.y.out // SIDE) * -(-geometry.x.out // SIDE)
     products = geometry.channels * geometry.filters
     direct = 9 * products * geometry.y.out * geometry.x.out
-    other = tiles * (16 * products + TRANSFORM * (geometry.channels + geometry.filters))
+    other = tiles * (PLACES * products + TRANSFORM * (geometry.channels + geometry.filters))
     if other >= direct and FORCED is None:
         return None
     return Choice("samples", f"Winograd: {other / 1e6:.1f} instead of {direct / 1e6:.1f} M multiplications a sample")
@@ -114,13 +116,13 @@ def common(emit: Emitter, geometry: Geometry, constants: Buffer) -> dict[str, An
 
 def scratch_of(out: tuple[int, int], channels: int, filters: int) -> ScratchSize:
     """Return what a thread needs for tiles over an output: an image, V and M."""
-    arrays = sum(16 * skewed.function(BLOCK * columns) for columns in (channels, filters))
+    arrays = sum(PLACES * skewed.function(BLOCK * columns) for columns in (channels, filters))
     return ScratchSize(image_size(out, channels) + arrays)
 
 
 def weights_scratch_of(out: tuple[int, int], channels: int, filters: int) -> ScratchSize:
     """Return what a thread needs for the weights' gradient: an image of both kinds, V, D and dU."""
-    arrays = sum(16 * skewed.function(WEIGHTS_BLOCK * columns) for columns in (channels, filters))
+    arrays = sum(PLACES * skewed.function(WEIGHTS_BLOCK * columns) for columns in (channels, filters))
     images = image_size(out, channels) + image_size(out, filters)
     return ScratchSize(images + arrays + filters_size(channels, filters))
 
@@ -134,4 +136,4 @@ def image_size(out: tuple[int, int], channels: int) -> int:
 def filters_size(channels: int, filters: int) -> int:
     """Return the entries of U or dU, in panels of columns, on any machine."""
     columns = -(-filters // MOST_COLUMNS) * MOST_COLUMNS
-    return 16 * int(skewed.function(columns * channels))
+    return PLACES * int(skewed.function(columns * channels))

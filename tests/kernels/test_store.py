@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dlrun.kernels import compiling, store
+from dlrun.kernels import compiling, math, store, winograd
 from dlrun.kernels.elementwise import accumulate, check_losses, copy
 from dlrun.kernels.gather import collect, gather_labels
 from dlrun.kernels.lang import Live, kernel
@@ -73,6 +73,11 @@ def test_the_key_covers_what_a_kernel_reaches():
     keys = {store.kernel_key(each, target) for each in SMALL}
     assert len(keys) == len(SMALL)
     assert store.kernel_key(copy, host_target("float64")) not in keys
+
+
+def test_a_primitive_stands_for_the_modules_that_its_own_imports():
+    assert "dlrun.kernels.patches" in store.modules_behind(winograd.transform_image)
+    assert "dlrun.kernels.intrinsics" in store.modules_behind(math.exp)
 
 
 def test_a_warm_store_needs_no_numba(empty):

@@ -35,7 +35,10 @@ PyTorch's own in their tests, and whole networks of them, an LSTM and a Transfor
 targets, and what layers add to the loss, in test_targets."""
 
 
-def run_of(path, precision):
+SEEDS = 5
+
+
+def run_of(path, precision, seed=0):
     """The config's network without what draws random numbers, which PyTorch does in its own way."""
     config = load_config(path, ["data.augment=[]"]).config
     source = config.data.source.type
@@ -50,7 +53,7 @@ def run_of(path, precision):
     targets = config.data.targets.values()
     reproduced = any(target.input is not None or target.column == "image" for target in targets)
     targets = labels if classes else pictures if reproduced else numbers * 2 + 3
-    return Run(layers, config.loss, config.optimizer, pictures, targets, classes, precision, BATCH)
+    return Run(layers, config.loss, config.optimizer, pictures, targets, classes, precision, BATCH, seed)
 
 
 def is_normalised(run):
@@ -62,18 +65,22 @@ def is_normalised(run):
 def test_fifty_steps(path, precision):
     run = run_of(path, precision)
     if precision == "float32" and is_normalised(run):
-        as_near_as_torch(path, run)
+        as_near_as_torch(path)
     else:
         np.testing.assert_allclose(run.train(STEPS), run.train_torch(STEPS)[0], rtol=TOLERANCE[precision])
 
 
-def as_near_as_torch(path, run):
+def as_near_as_torch(path):
     """Batch normalisation magnifies rounding: PyTorch's own float32 losses leave its float64 ones by up to 3e-3.
 
-    So a distance between two float32 runs says little; what counts is how far each is from the exact losses. Measured
-    over 50 steps: dlrun's is 2.1 (mnist_best), 0.8 (fashion_cnn) and 4.3 (cifar_best) times PyTorch's.
+    So a distance between two float32 runs says little; what counts is how far each is from the exact losses. One
+    maximum or ReLU that falls the other way moves either of them by a hundred times the rest, with other seeds other
+    ones: hence the median over seeds. Measured: dlrun's is 0.6 (mnist_best), 0.9 (fashion_cnn) and 1.9
+    (cifar_best) times PyTorch's.
     """
-    exact = run_of(path, "float64").train_torch(STEPS)[0]
-    ours = np.abs(np.subtract(run.train(STEPS), exact)).max()
-    theirs = np.abs(np.subtract(run.train_torch(STEPS)[0], exact)).max()
-    assert ours <= 10 * theirs
+    ours, theirs = [], []
+    for seed in range(SEEDS):
+        run, exact = run_of(path, "float32", seed), run_of(path, "float64", seed).train_torch(STEPS)[0]
+        ours.append(np.abs(np.subtract(run.train(STEPS), exact)).max())
+        theirs.append(np.abs(np.subtract(run.train_torch(STEPS)[0], exact)).max())
+    assert np.median(ours) <= 5 * np.median(theirs)
