@@ -38,9 +38,11 @@ def specialise(function: Callable[..., Any], target: Target) -> Any:
 
 @cache
 def _helper(helper: Helper, target: Target) -> Any:
-    from dlrun.kernels.pipeline import linked
+    from dlrun.kernels.pipeline import APART, linked
 
-    return linked(fastmath=FASTMATH)(specialise(helper.function, target))
+    function = specialise(helper.function, target)
+    setattr(function, APART, helper.is_apart)
+    return linked(fastmath=FASTMATH)(function)
 
 
 def _resolve(value: Any, target: Target) -> Any:

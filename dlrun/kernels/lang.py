@@ -114,7 +114,15 @@ class Function:
 
 
 class Helper(Function):
-    """A function that kernels call; compiled into them. Its parameters need no annotations."""
+    """A function that kernels call; compiled into them. Its parameters need no annotations.
+
+    One that is `apart` promises that what it writes by one pointer it reaches by no other, so that its loops need not
+    find that out each time that it is called.
+    """
+
+    def __init__(self, function: Callable[..., Any], is_apart: bool = False) -> None:
+        super().__init__(function)
+        self.is_apart = is_apart
 
     def __call__(self, *arguments: Any) -> Any:
         """Exist for type checkers: helpers run inside kernels only."""
@@ -178,6 +186,11 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 def helper(function: Callable[..., Any]) -> Helper:
     """Declare a helper."""
     return Helper(function)
+
+
+def helper_apart(function: Callable[..., Any]) -> Helper:
+    """Declare a helper whose pointers lead to memory apart from each other, as far as it writes there."""
+    return Helper(function, is_apart=True)
 
 
 _INTRINSICS = "dlrun.kernels.intrinsics"

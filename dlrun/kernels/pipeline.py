@@ -44,6 +44,8 @@ UNUSED = {
 """Numba's passes for what kernels don't hold: closures, contexts, literal types, arrays, exceptions."""
 LEFT = "is_left_to_its_caller"
 """The attribute of a Python function that isn't optimised by itself."""
+APART = "has_pointers_apart"
+"""The attribute that says whether what a function writes by one pointer it reaches by no other."""
 
 
 class LlvmLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -85,6 +87,7 @@ class LowerToLlvm(NativeLowering):  # type: ignore[misc]
         state.library = LlvmLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.is_left = getattr(state.func_id.func, LEFT, False)
         state.flags.no_compile = True
+        state.flags.noalias = getattr(state.func_id.func, APART, False)
         super().run_pass(state)
         mark = list[int]().append  # any builtin function that no other function has
         state.targetctx.insert_user_function(mark, state["cr"].fndesc, [state.library])

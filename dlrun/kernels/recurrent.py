@@ -37,6 +37,7 @@ from dlrun.kernels.lang import (
     Threads,
     first_of,
     helper,
+    helper_apart,
     kernel,
     last_of,
     real,
@@ -132,14 +133,14 @@ def project_inputs(x, w, bias, gates, first_row, count, position, steps, g):
                 c[n] = bias[n]
 
 
-@helper
+@helper_apart
 def copy_entries(source, target, count):
     """Copy what doesn't overlap."""
     for i in range(count):
         put(target, i, get(source, i))
 
 
-@helper
+@helper_apart
 def look_up_inputs(id, projected, z, width):
     """Write the inputs' part of the gates, as it was projected for this id; NaN where there is no such id."""
     if id >= 0:

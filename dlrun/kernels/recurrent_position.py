@@ -20,11 +20,11 @@ def run_position(cell, x, w, u, bias, mask, gates, state, hidden, y, scratch, g,
     """Take this thread's samples one step further: what `run_forward` makes of the position, to the same bits.
 
     Shapes: x (rows, features), or ids (rows) with a LOOKUP, mask (rows), state, hidden and y (rows, units), scratch
-    (width). At padding the state stays.
+    (2, width). At padding the state stays.
     """
     units, width = g[UNITS], g[WIDTH]
     for row in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
-        c, h, z = shift(state, row * units), shift(hidden, row * units), scratch
+        c, h, z, active = shift(state, row * units), shift(hidden, row * units), scratch, shift(scratch, width)
         if g[LOOKUP] != 0:
             look_up_inputs(id_of(x[row], g[LOOKUP]), w, z, width)
         else:
@@ -32,5 +32,5 @@ def run_position(cell, x, w, u, bias, mask, gates, state, hidden, y, scratch, g,
             copy_entries(shift(gates, row * width), z, width)
         add_product(h, units, units, u, z, width, 1, g[RECURRENT])
         if g[HAS_MASK] == 0 or mask[row] != real(0):
-            cell(z, z, c, h, units)
+            cell(z, active, c, h, units)
         copy_entries(h, shift(y, row * units), units)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.kernels.compiling import compiling
-from dlrun.kernels.lang import Function, Kernel, Precision, Primitive
+from dlrun.kernels.lang import Function, Helper, Kernel, Precision, Primitive
 from dlrun.kernels.target import Target, host_cpu, host_target
 
 MAGIC = b"dlrunobj"
@@ -201,7 +201,8 @@ def modules_behind(primitive: Primitive) -> list[str]:
 
 
 def _function_key(item: Function) -> bytes:
-    return repr(list(_code_parts(item.function.__code__, item.function.__globals__))).encode()
+    is_apart = isinstance(item, Helper) and item.is_apart
+    return repr((is_apart, *_code_parts(item.function.__code__, item.function.__globals__))).encode()
 
 
 def _code_parts(code: types.CodeType, scope: dict[str, Any]) -> Iterator[Any]:

@@ -17,7 +17,7 @@ from dlrun.kernels.lang import (
     Scratch,
     Thread,
     Threads,
-    helper,
+    helper_apart,
     kernel,
     real,
     shift,
@@ -75,7 +75,7 @@ class LSTM(Recurrent):
         return UnitForgetBias(others=self.bias_initializer) if self.unit_forget_bias else self.bias_initializer
 
 
-@helper
+@helper_apart
 def lstm_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
     """c = f c + i g, h = o tanh(c), with i, f, o = sigmoid and g = tanh of z."""
     forget, candidate, out = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units)
@@ -92,7 +92,7 @@ def lstm_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
         put(h, j, o * tanh(state))
 
 
-@helper
+@helper_apart
 def lstm_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
     """dc += dh o (1 - tanh² c); of dh nothing passes by the weights, of dc f dc does.
 

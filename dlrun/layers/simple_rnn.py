@@ -15,7 +15,7 @@ from dlrun.kernels.lang import (
     Size,
     Thread,
     Threads,
-    helper,
+    helper_apart,
     kernel,
     real,
     select,
@@ -44,7 +44,7 @@ class SimpleRNN(Recurrent):
         return {"is_relu": int(self.activation == "relu")}
 
 
-@helper
+@helper_apart
 def tanh_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
     """h = tanh(z)."""
     for j in range(units):
@@ -53,7 +53,7 @@ def tanh_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
         put(h, j, y)
 
 
-@helper
+@helper_apart
 def tanh_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
     """gates = dh (1 - h²); nothing of dh passes by the weights."""
     for j in range(units):
@@ -62,7 +62,7 @@ def tanh_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ig
         put(dh, j, real(0))
 
 
-@helper
+@helper_apart
 def relu_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
     """h = max(z, 0)."""
     zero = real(0)
@@ -73,7 +73,7 @@ def relu_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
         put(h, j, y)
 
 
-@helper
+@helper_apart
 def relu_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
     """gates = dh where h > 0, else 0; nothing of dh passes by the weights."""
     zero = real(0)
