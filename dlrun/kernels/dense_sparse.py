@@ -1,15 +1,18 @@
 """The dense layer's products for inputs with many zeros: images on a plain background, counted words, categories.
 
-Terms that are zero for a whole tile are left out: the forward product of GROUP samples skips the features that are zero
-in all of them, the gradient of GROUP neighbouring weights the samples in which all their features are zero. A fifth of
-MNIST's pixels isn't zero; 44 and 34 % of those terms are left.
+Terms that are zero are left out. A forward product takes one sample after the other, lists the features in which it
+isn't zero, and adds up their rows of weights; the gradient takes one feature after the other, lists the samples in
+which it isn't zero, and adds up their rows of the output's gradient.
 
 A zero added changes no sum: the bits are those of `dlrun.kernels.products`, but for the signs of zeros, and for weights
 that aren't finite, whose product with zero would be NaN. Where the first row has few zeros nothing is left out, and the
 kernels cost what the others do.
 """
 
-from dlrun.kernels.dense_of_many import FORWARD_SCRATCH, ROWS, pack, product_of_many
+from typing import Any
+
+from dlrun.kernels.dense_of_many import FORWARD_SCRATCH, product_of_many
+from dlrun.kernels.entries import copy_entries
 from dlrun.kernels.lang import (
     In,
     InDouble,
@@ -17,6 +20,7 @@ from dlrun.kernels.lang import (
     Live,
     Number,
     Out,
+    Primitive,
     Scratch,
     Size,
     Thread,
@@ -25,19 +29,19 @@ from dlrun.kernels.lang import (
     address,
     append_bits,
     apply_update,
+    descend_listed_row,
     first_of,
     helper,
+    helper_apart,
     kernel,
     lanes,
     last_of,
-    listed_descend,
-    listed_tile,
+    listed_row,
     nonzero_bits,
     pointer_to_int32,
-    pointer_to_int64,
     real,
+    select,
     shift,
-    tile_columns,
 )
 from dlrun.kernels.products import (
     FEATURES,
@@ -49,20 +53,24 @@ from dlrun.kernels.products import (
     weight_gradient,
 )
 
-GROUP = 6
-"""Rows of a listed tile, `ROWS` of `dlrun.kernels.tile`: samples of a forward product, features of a gradient."""
-DEPTH = 512
-"""Terms that are listed and summed at a time: of whole products it would be half as many."""
+int32: Any = Primitive("dlrun.kernels.whole:int32")
+DEPTH = 96
+"""Features that are listed and summed at a time: those rows of weights that are used stay in L1."""
 COLUMNS = 128
-"""Columns whose panels are packed together: DEPTH of them stay in L2."""
-LIST = DEPTH + 16
+"""Columns that are summed at a time."""
+ROWS = 64
+"""Samples of a product that are worked on together: they stay in L2."""
+SAMPLES = 64
+"""Samples that are listed and summed at a time for a gradient: their rows of the output's gradient stay in L1."""
+WORD = 32
+"""Samples of a word of bits."""
+LIST = max(DEPTH, SAMPLES) + 16
 """Places of a list: as many terms as are summed at a time, and as many more as a vector may have."""
-LISTS = ROWS // GROUP
-LISTS_SCRATCH = LISTS * (LIST + 1) + 2 * LIST
-"""Reals of working memory for the lists, which are int32, their lengths, and a word of 64 bits for each term."""
+LISTS_SCRATCH = LIST + SAMPLES // WORD * FEATURES
+"""Reals of working memory for a list and for words of bits, which are int32."""
 PACKED_SCRATCH = max(DEPTH * COLUMNS, FORWARD_SCRATCH)
 """Reals that packed weights need besides."""
-FEW_ZEROS = 8
+FEW_ZEROS = 2
 """One in so many at most is few."""
 
 
@@ -76,50 +84,95 @@ def has_zeros(x, count):
 
 
 @helper
-def bits_of_any(x, x_row, rows):
-    """Return in which columns of a vector any of the rows isn't zero."""
-    bits = 0
-    if rows == GROUP:
-        for r in range(GROUP):  # as a rule, and unrolled
-            bits |= nonzero_bits(shift(x, r * x_row))
-    else:
-        for r in range(rows):
-            bits |= nonzero_bits(shift(x, r * x_row))
-    return bits
+def columns_ahead(left):
+    """Return how many of the columns that are left the next listed row takes: all vectors full, but for the last."""
+    if left > 7 * lanes:
+        return min(left, 8 * lanes)
+    if left > 3 * lanes:
+        return min(left, 4 * lanes)
+    return min(left, 2 * lanes)
 
 
 @helper
-def list_features(x, x_row, rows, terms, index):
-    """List the k < terms at which any of the rows isn't zero; return how many: at least one."""
+def list_features(x, terms, index):
+    """List the k < terms at which a row isn't zero, or one if there are none; return how many there are."""
     n = 0
     for k in range(0, terms, lanes):
-        bits = bits_of_any(shift(x, k), x_row, rows) & ((1 << min(lanes, terms - k)) - 1)
+        bits = nonzero_bits(shift(x, k)) & ((1 << min(lanes, terms - k)) - 1)
         for part in range(0, lanes, 8):
             n = append_bits(index, n, (bits >> part) & 255, k + part)
     if n == 0:
         index[0] = 0
-        n = 1
+    return n
+
+
+@helper_apart
+def set_bits(words, x, bit, count):
+    """Set a bit of the words whose number isn't zero."""
+    for i in range(count):
+        words[i] = words[i] | select(x[i] != real(0), bit, int32(0))
+
+
+@helper
+def find_samples(x, x_row, rows, features, words):
+    """Set, for each feature, a bit for each sample in which it isn't zero: words (SAMPLES / WORD, FEATURES)."""
+    for i in range(SAMPLES // WORD * FEATURES):
+        words[i] = 0
+    for r in range(rows):
+        set_bits(shift(words, r // WORD * FEATURES), shift(x, r * x_row), int32(1 << r % WORD), features)
+
+
+@helper
+def list_samples(words, rows, index):
+    """List the samples whose bits are set for a feature, or one if there are none; return how many there are."""
+    n = 0
+    for r in range(0, rows, WORD):
+        bits = words[r // WORD * FEATURES]
+        for part in range(0, WORD, 8):
+            n = append_bits(index, n, (bits >> part) & 255, r + part)
+    if n == 0:
+        index[0] = 0
     return n
 
 
 @helper
-def list_samples(x, x_row, rows, features, index, counts, words):
-    """List, for each GROUP of features, the rows in which any of them isn't zero; `words` gets each row's bits."""
-    for r in range(rows):
-        bits = 0
-        for i in range(0, features, lanes):
-            bits |= nonzero_bits(shift(x, r * x_row + i)) << i
-        words[r] = bits
-    for r in range(rows, rows + 8):
-        words[r] = 0
-    for g in range((features + GROUP - 1) // GROUP):
-        n, mask = 0, ((1 << GROUP) - 1) << g * GROUP
-        for r in range(0, rows, 8):
-            bits = 0
-            for t in range(8):
-                bits |= ((words[r + t] & mask) != 0) << t
-            n = append_bits(shift(index, g * LIST), n, bits, r)
-        counts[g] = n
+def add_row(a, a_k, b, b_k, index, initial, c, count, columns, floor):
+    """c[n] = max(initial[n] + sum_k a[k] b[k, n], floor), for the k of a list."""
+    n = 0
+    while n < columns:
+        ahead = columns_ahead(columns - n)
+        listed_row(a, a_k, shift(b, n), b_k, index, shift(initial, n), shift(c, n), max(count, 1), ahead, floor)
+        n += ahead
+
+
+@helper
+def descend_row(a, a_k, b, b_k, index, initial, c, count, columns, rate):
+    """c[n] -= rate * (initial[n] + sum_k a[k] b[k, n]), for the k of a list."""
+    n = 0
+    while n < columns:
+        ahead = columns_ahead(columns - n)
+        start = shift(initial, n)
+        descend_listed_row(a, a_k, shift(b, n), b_k, index, start, shift(c, n), max(count, 1), ahead, rate)
+        n += ahead
+
+
+@helper
+def add_terms(x, w, b, y, floor, scratch, packs, first, end, column, columns, k, features, units):
+    """Add DEPTH terms of a product from the k-th on: the first to the bias, and the floor after the last."""
+    index, packed = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH)
+    terms, is_last, weights, step = min(DEPTH, features - k), k + DEPTH >= features, shift(w, k * units + column), units
+    if packs != 0 and units > COLUMNS:
+        for i in range(terms):
+            copy_entries(shift(weights, i * units), shift(packed, i * columns), columns)
+        weights, step = packed, columns
+    for r in range(first, end):
+        here, out = shift(x, r * features + k), shift(y, r * units + column)
+        count = list_features(here, terms, index)
+        if count > 0 or k == 0 or is_last:
+            add_row(
+                here, 1, weights, step, index, shift(b, column) if k == 0 else out, out, count, columns,
+                floor if is_last else real(NO_LIMIT),
+            )  # fmt: skip
 
 
 @helper
@@ -127,32 +180,12 @@ def sparse_product(
     x, w, b, y, floor, scratch, packs, first_row, last_row, first_column, last_column, features, units
 ):  # fmt: skip
     """y[r, n] = max(b[n] + sum_k x[r, k] w[k, n], floor) for a range of rows and columns."""
-    index = pointer_to_int32(address(scratch))
-    counts, packed = shift(index, LISTS * LIST), shift(scratch, LISTS_SCRATCH)
-    for column in range(first_column, last_column, COLUMNS):
-        columns = min(COLUMNS, last_column - column)
-        for k in range(0, features, DEPTH):
-            terms = min(DEPTH, features - k)
-            limit = floor if k + terms == features else real(NO_LIMIT)
-            weights = shift(w, k * units + column)
-            if packs != 0:
-                pack(weights, units, packed, terms, columns)
-            for block in range(first_row, last_row, ROWS):
-                groups = (min(ROWS, last_row - block) + GROUP - 1) // GROUP
-                for g in range(groups):
-                    r = block + g * GROUP
-                    here = shift(x, r * features + k)
-                    counts[g] = list_features(here, features, min(GROUP, last_row - r), terms, shift(index, g * LIST))
-                for n in range(0, columns, tile_columns):
-                    panel = shift(packed, n * terms) if packs != 0 else shift(weights, n)
-                    for g in range(groups):
-                        r = block + g * GROUP
-                        c = shift(y, r * units + column + n)
-                        listed_tile(
-                            shift(x, r * features + k), features, 1, panel, tile_columns if packs != 0 else units,
-                            shift(index, g * LIST), shift(b, column + n) if k == 0 else c, 0 if k == 0 else units,
-                            c, units, counts[g], min(GROUP, last_row - r), min(tile_columns, columns - n), limit,
-                        )  # fmt: skip
+    for first in range(first_row, last_row, ROWS):
+        end = min(first + ROWS, last_row)
+        for column in range(first_column, last_column, COLUMNS):
+            columns = min(COLUMNS, last_column - column)
+            for k in range(0, features, DEPTH):
+                add_terms(x, w, b, y, floor, scratch, packs, first, end, column, columns, k, features, units)
 
 
 @kernel
@@ -188,30 +221,23 @@ def sparse_descent(
     x, x_row, dy, dy_row, w, w_row, rate, zeros, scratch, rows, weights, first_column, last_column
 ):  # fmt: skip
     """w[i, n] -= rate * sum_r x[r, i] dy[r, n], r < rows, i < weights, for a range of columns."""
-    index, sums = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH)
-    counts, words = shift(index, LISTS * LIST), pointer_to_int64(address(shift(scratch, LISTS * (LIST + 1))))
-    columns = last_column - first_column
+    index, sums, columns = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH), last_column - first_column
+    words = shift(index, LIST)
     for first in range(0, weights, FEATURES):
-        count = min(FEATURES, weights - first)
-        for r in range(0, rows, DEPTH):
-            terms, here = min(DEPTH, rows - r), shift(x, r * x_row + first)
-            list_samples(here, x_row, terms, count, index, counts, words)
-            for n in range(0, columns, tile_columns):
-                width, b = min(tile_columns, columns - n), shift(dy, r * dy_row + first_column + n)
-                for i in range(0, count, GROUP):
-                    listed, places = counts[i // GROUP], shift(index, i // GROUP * LIST)
-                    group, partial = min(GROUP, count - i), shift(sums, i * columns + n)
-                    start, start_row = zeros if r == 0 else partial, 0 if r == 0 else columns
-                    if r + terms < rows:
-                        listed_tile(
-                            shift(here, i), 1, x_row, b, dy_row, places, start, start_row, partial, columns,
-                            max(listed, 1), group, width, real(NO_LIMIT),
-                        )  # fmt: skip
-                    elif listed > 0 or r > 0:
-                        listed_descend(
-                            shift(here, i), 1, x_row, b, dy_row, places, start, start_row,
-                            shift(w, (first + i) * w_row + first_column + n), w_row, max(listed, 1), group, width, rate,
-                        )  # fmt: skip
+        features = min(FEATURES, weights - first)
+        for r in range(0, rows, SAMPLES):
+            samples, here, b = min(SAMPLES, rows - r), shift(x, r * x_row + first), shift(dy, r * dy_row + first_column)
+            find_samples(here, x_row, samples, features, words)
+            for i in range(features):
+                count, partial = list_samples(shift(words, i), samples, index), shift(sums, i * columns)
+                start = zeros if r == 0 else partial
+                if r + samples == rows and (count > 0 or r > 0):
+                    out = shift(w, (first + i) * w_row + first_column)
+                    descend_row(shift(here, i), x_row, b, dy_row, index, start, out, count, columns, rate)
+                elif r + samples < rows and (count > 0 or r == 0):
+                    add_row(
+                        shift(here, i), x_row, b, dy_row, index, start, partial, count, columns, real(NO_LIMIT)
+                    )  # fmt: skip
 
 
 @kernel
@@ -246,21 +272,20 @@ def dense_descend_sparse(
 def sparse_gradient(x, x_row, dy, dy_row, dw, zeros, scratch, first_weight, last_weight, weights, rows, columns):
     """dw[i, n] = sum_r x[r, i] dy[r, n], r < rows, n < columns, for a range of i, `weights` ≤ FEATURES at a time."""
     index, sums = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH)
-    counts, words = shift(index, LISTS * LIST), pointer_to_int64(address(shift(scratch, LISTS * (LIST + 1))))
+    words = shift(index, LIST)
     for first in range(first_weight, last_weight, weights):
-        count = min(weights, last_weight - first)
-        for r in range(0, rows, DEPTH):
-            here = shift(x, r * x_row + first)
-            list_samples(here, x_row, min(DEPTH, rows - r), count, index, counts, words)
-            for n in range(0, columns, tile_columns):
-                for i in range(0, count, GROUP):
-                    c = shift(sums, i * columns + n)
-                    listed_tile(
-                        shift(here, i), 1, x_row, shift(dy, r * dy_row + n), dy_row, shift(index, i // GROUP * LIST),
-                        zeros if r == 0 else c, 0 if r == 0 else columns, c, columns, max(counts[i // GROUP], 1),
-                        min(GROUP, count - i), min(tile_columns, columns - n), real(NO_LIMIT),
+        features = min(weights, last_weight - first)
+        for r in range(0, rows, SAMPLES):
+            samples, here = min(SAMPLES, rows - r), shift(x, r * x_row + first)
+            find_samples(here, x_row, samples, features, words)
+            for i in range(features):
+                count, c = list_samples(shift(words, i), samples, index), shift(sums, i * columns)
+                if count > 0 or r == 0:
+                    add_row(
+                        shift(here, i), x_row, shift(dy, r * dy_row), dy_row, index, zeros if r == 0 else c, c, count,
+                        columns, real(NO_LIMIT),
                     )  # fmt: skip
-        apply_update(dw, sums, first * columns, count * columns)
+        apply_update(dw, sums, first * columns, features * columns)
 
 
 @kernel

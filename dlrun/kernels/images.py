@@ -1,5 +1,6 @@
 """Helpers for images (height, width, channels): filling, copying, and bilinear sampling."""
 
+from dlrun.kernels.entries import copy_entries
 from dlrun.kernels.lang import helper, real, select, shift
 
 BEFORE, AFTER = 1, 2
@@ -10,13 +11,6 @@ def padded_size(shape: tuple[int, ...]) -> int:
     """Return how many numbers an image (height, width, channels) holds with its padding."""
     height, width, channels = shape
     return max(32, (height + BEFORE + AFTER) * (width + BEFORE + AFTER) * channels)
-
-
-@helper
-def copy_entries(x, y, count):
-    """y[i] = x[i]; they don't overlap."""
-    for i in range(count):
-        y[i] = x[i]
 
 
 @helper

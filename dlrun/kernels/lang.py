@@ -228,9 +228,9 @@ tile = Primitive("dlrun.kernels.tile:tile", by_lanes=True)
 """The register tile of every matrix product: see dlrun.kernels.tile."""
 descend = Primitive("dlrun.kernels.tile:descend", by_lanes=True)
 """The tile that steps down the gradient it makes."""
-listed_tile = Primitive("dlrun.kernels.tile:listed_tile", by_lanes=True)
-"""The tile over a list of terms."""
-listed_descend = Primitive("dlrun.kernels.tile:listed_descend", by_lanes=True)
+listed_row = Primitive("dlrun.kernels.tile:listed_row", by_lanes=True)
+"""The row of a tile over a list of terms."""
+descend_listed_row = Primitive("dlrun.kernels.tile:descend_listed_row", by_lanes=True)
 tile_rows: Any = Primitive("dlrun.kernels.tile:tile_rows", by_lanes=True)
 small_tile_rows: Any = Primitive("dlrun.kernels.tile:small_tile_rows", by_lanes=True)
 tile_columns: Any = Primitive("dlrun.kernels.tile:tile_columns", by_lanes=True)

@@ -27,7 +27,7 @@ from math import nan
 
 from dlrun.kernels.chunks import clear
 from dlrun.kernels.embedding import id_of
-from dlrun.kernels.entries import get, put
+from dlrun.kernels.entries import copy_entries
 from dlrun.kernels.lang import (
     In,
     Out,
@@ -131,13 +131,6 @@ def project_inputs(x, w, bias, gates, first_row, count, position, steps, g):
             c = shift(gates, (row * kept + slot + p) * width)
             for n in range(g[INPUTS_AT]):
                 c[n] = bias[n]
-
-
-@helper_apart
-def copy_entries(source, target, count):
-    """Copy what doesn't overlap."""
-    for i in range(count):
-        put(target, i, get(source, i))
 
 
 @helper_apart

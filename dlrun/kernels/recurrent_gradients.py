@@ -7,6 +7,7 @@ processing, whatever the threads.
 """
 
 from dlrun.kernels.chunks import clear
+from dlrun.kernels.entries import copy_entries
 from dlrun.kernels.lang import (
     In,
     InLong,
@@ -44,7 +45,6 @@ from dlrun.kernels.recurrent import (
     UNITS,
     WIDTH,
     copy_columns,
-    copy_entries,
 )
 
 POSITIONS = 48

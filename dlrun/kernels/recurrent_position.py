@@ -1,6 +1,7 @@
 """A recurrent layer's next step, from the state that was kept to the one that is kept; names as in `recurrent`."""
 
 from dlrun.kernels.embedding import id_of
+from dlrun.kernels.entries import copy_entries
 from dlrun.kernels.lang import first_of, helper, last_of, real, shift
 from dlrun.kernels.recurrent import (
     HAS_MASK,
@@ -9,7 +10,6 @@ from dlrun.kernels.recurrent import (
     UNITS,
     WIDTH,
     add_product,
-    copy_entries,
     look_up_inputs,
     project_inputs,
 )

@@ -10,8 +10,9 @@ loops. `initial` with row stride c_row and the address of c accumulates; with st
 
     c[r, n] -= rate * (initial[r, n] + sum_o sum_k a[..] * b[..])
 
-`listed_tile` and `listed_descend` sum over the terms k = index[0], index[1], .. index[n_k - 1] alone, for an a whose
-other terms are zero.
+`listed_row` and `descend_listed_row` sum over the terms k = index[0], index[1], .. index[n_k - 1] alone, for a row of a
+whose other terms are zero, and up to 8 vectors of columns: as many sums as two units for multiply-adds of latency 4
+need to be busy.
 
     dense forward            rows: samples          inner: inputs          outer: 1
     dense weight gradient    rows: inputs           inner: samples         outer: 1
@@ -50,23 +51,8 @@ ARGUMENTS = (
     "a", "a_row", "a_k", "a_outer", "b", "b_k", "b_outer", "initial", "initial_row", "c", "c_row", "n_k", "n_outer",
     "rows", "columns", "floor",
 )  # fmt: skip
-LISTED_ARGUMENTS = (
-    "a",
-    "a_row",
-    "a_k",
-    "b",
-    "b_k",
-    "index",
-    "initial",
-    "initial_row",
-    "c",
-    "c_row",
-    "n_k",
-    "rows",
-    "columns",
-    "floor",
-)
-"""A listed tile has no outer loop. `index` is the address of int32."""
+LISTED_ARGUMENTS = ("a", "a_k", "b", "b_k", "index", "initial", "c", "n_k", "columns", "floor")
+"""A listed tile has a single row and no outer loop. `index` is the address of int32."""
 
 
 def tile_rows(target: Target) -> int:
@@ -108,7 +94,8 @@ class _Tile:
         self.function.attributes.add("noinline")
         for argument, name in zip(self.function.args, names, strict=True):
             argument.name = name
-        once = {"a_outer": I64(0), "b_outer": I64(0), "n_outer": I64(1), "index": None}
+        once = dict.fromkeys(("a_row", "a_outer", "b_outer", "initial_row", "c_row"), I64(0))
+        once |= {"n_outer": I64(1), "rows": I64(1), "index": None}
         self.given = SimpleNamespace(**once | dict(zip(names, self.function.args, strict=True)))
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.places = [(i, j) for i in range(rows) for j in range(vectors)]
@@ -308,14 +295,11 @@ def _listed(target: Target, vectors: int, descends: bool) -> Any:
     scalar = types.float32 if target.precision == "float32" else types.float64
 
     @intrinsic
-    def call(  # type: ignore[no-untyped-def]
-        typingctx, a, a_row, a_k, b, b_k, index, initial, initial_row, c, c_row, n_k, rows, columns, floor
-    ):
+    def call(typingctx, a, a_k, b, b_k, index, initial, c, n_k, columns, floor):  # type: ignore[no-untyped-def]
         if not all(isinstance(kind, types.CPointer) for kind in (a, b, index, initial, c)):
             return None
-        whole = types.int64
-        order = [a, whole, whole, b, whole, index, initial, whole, c, *[whole] * 4, scalar]
-        return types.void(*order), _code(target, ROWS, vectors, descends, listed=True)
+        order = [a, types.int64, b, types.int64, index, initial, c, types.int64, types.int64, scalar]
+        return types.void(*order), _code(target, 1, vectors, descends, listed=True)
 
     return call
 
@@ -333,29 +317,31 @@ def descend(target: Target) -> Any:
 
 
 @cache
-def listed_tile(target: Target) -> Any:
-    """Return listed_tile(...) over pointers, with the arguments of LISTED_ARGUMENTS, for at most ROWS rows."""
+def listed_row(target: Target) -> Any:
+    """Return listed_row(...) over pointers, with the arguments of LISTED_ARGUMENTS."""
     return _of_any_width(target, descends=False)
 
 
 @cache
-def listed_descend(target: Target) -> Any:
-    """Return listed_descend(...), the same with the rate in the floor's place."""
+def descend_listed_row(target: Target) -> Any:
+    """Return descend_listed_row(...), the same with the rate in the floor's place."""
     return _of_any_width(target, descends=True)
 
 
 def _of_any_width(target: Target, descends: bool) -> Any:
-    """Return the function that picks the width of a listed tile."""
-    lanes, wide, narrow = target.lanes, _listed(target, VECTORS, descends), _listed(target, 1, descends)
+    """Return the function that picks the width of a listed row."""
+    lanes, (eight, four, two, one) = target.lanes, (_listed(target, count, descends) for count in (8, 4, 2, 1))
 
     @linked()
-    def call(  # type: ignore[no-untyped-def]
-        a, a_row, a_k, b, b_k, index, initial, initial_row, c, c_row, n_k, rows, columns, floor
-    ):
-        if columns <= lanes:
-            narrow(a, a_row, a_k, b, b_k, index, initial, initial_row, c, c_row, n_k, rows, columns, floor)
+    def call(a, a_k, b, b_k, index, initial, c, n_k, columns, floor):  # type: ignore[no-untyped-def]
+        if columns > 4 * lanes:
+            eight(a, a_k, b, b_k, index, initial, c, n_k, columns, floor)
+        elif columns > 2 * lanes:
+            four(a, a_k, b, b_k, index, initial, c, n_k, columns, floor)
+        elif columns > lanes:
+            two(a, a_k, b, b_k, index, initial, c, n_k, columns, floor)
         else:
-            wide(a, a_row, a_k, b, b_k, index, initial, initial_row, c, c_row, n_k, rows, columns, floor)
+            one(a, a_k, b, b_k, index, initial, c, n_k, columns, floor)
 
     return call
 

@@ -202,7 +202,7 @@ class Products:
             self._descend(x, dy, *update.descent)
             return
         arguments: dict[str, Argument] = {
-            "x": x, "dy": dy, "dw": update, "zeros": self.emit.zeros(MOST_COLUMNS), **self._sizes
+            "x": x, "dy": dy, "dw": update, "zeros": self.emit.zeros(self.units + MOST_COLUMNS), **self._sizes
         }  # fmt: skip
         if self._rows < MANY_ROWS and self._may_be_sparse(x):
             self.emit.call(
@@ -226,7 +226,7 @@ class Products:
         scratch = LISTS_SCRATCH + FEATURES * (self.units + MOST_COLUMNS) if sparse else FEATURES * MOST_COLUMNS
         self.emit.call(
             dense_descend_sparse if sparse else dense_descend, partition="split", flops=self._flops, x=x, dy=dy,
-            w=weights, scalars=scalars, zeros=self.emit.zeros(MOST_COLUMNS), scratch=ScratchSize(scratch),
+            w=weights, scalars=scalars, zeros=self.emit.zeros(self.units + MOST_COLUMNS), scratch=ScratchSize(scratch),
             by_columns=int(self.units // MOST_COLUMNS >= self.emit.threads), **self._sizes,
         )  # fmt: skip
 

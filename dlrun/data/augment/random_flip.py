@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from dlrun.data.augment.base import Augmentation
-from dlrun.kernels.images import copy_entries
+from dlrun.kernels.entries import copy_entries
 from dlrun.kernels.lang import InOut, Live, Scratch, Size, Thread, Threads, first_of, kernel, last_of, real, shift
 from dlrun.kernels.philox import UNIFORMS, uniform_block
 from dlrun.plan import ScratchSize

@@ -10,7 +10,8 @@ from pydantic import Field
 from dlrun.data.augment.base import Augmentation
 from dlrun.data.signature import Feature
 from dlrun.errors import ShapeError
-from dlrun.kernels.images import copy_entries, fill_pixels
+from dlrun.kernels.entries import copy_entries
+from dlrun.kernels.images import fill_pixels
 from dlrun.kernels.lang import In, InOut, Live, Scratch, Size, Thread, Threads, first_of, kernel, last_of, shift
 from dlrun.kernels.philox import UNIFORMS, uniform_block, whole
 from dlrun.plan import ScratchSize
