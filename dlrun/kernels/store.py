@@ -188,14 +188,19 @@ def _source(module: str) -> bytes:
 
 def _primitive_key(primitive: Primitive, target: Target) -> bytes:
     name = repr((primitive.where, target.vector_bytes if primitive.by_lanes else None))
-    return name.encode() + hashlib.sha256(b"".join(map(_source, modules_behind(primitive)))).digest()
+    return name.encode() + _sources_digest(primitive.where.split(":")[0])
 
 
-def modules_behind(primitive: Primitive) -> list[str]:
-    """Return the module that makes a primitive, and those of this package that it imports, as its source names them."""
-    found = [primitive.where.split(":")[0]]
-    for module in found:
-        names = (match[1].decode() for match in IMPORT.finditer(_source(module)))
+@cache
+def _sources_digest(module: str) -> bytes:
+    return hashlib.sha256(b"".join(map(_source, modules_behind(module)))).digest()
+
+
+def modules_behind(module: str) -> list[str]:
+    """Return a module and those of `dlrun.kernels` that it and they import, as their sources name them."""
+    found = [module]
+    for each in found:
+        names = (match[1].decode() for match in IMPORT.finditer(_source(each)))
         found.extend(name for name in names if name not in found)
     return found
 
