@@ -136,23 +136,12 @@ def list_samples(words, rows, index):
 
 
 @helper
-def add_row(a, a_k, b, b_k, index, initial, c, count, columns, floor):
-    """c[n] = max(initial[n] + sum_k a[k] b[k, n], floor), for the k of a list."""
+def sum_row(row, a, a_k, b, b_k, index, initial, c, count, columns, limit):
+    """Make a `row` (listed_row, descend_listed_row) of all columns, with initial[n] + the sum of a[k] b[k, n]."""
     n = 0
     while n < columns:
         ahead = columns_ahead(columns - n)
-        listed_row(a, a_k, shift(b, n), b_k, index, shift(initial, n), shift(c, n), max(count, 1), ahead, floor)
-        n += ahead
-
-
-@helper
-def descend_row(a, a_k, b, b_k, index, initial, c, count, columns, rate):
-    """c[n] -= rate * (initial[n] + sum_k a[k] b[k, n]), for the k of a list."""
-    n = 0
-    while n < columns:
-        ahead = columns_ahead(columns - n)
-        start = shift(initial, n)
-        descend_listed_row(a, a_k, shift(b, n), b_k, index, start, shift(c, n), max(count, 1), ahead, rate)
+        row(a, a_k, shift(b, n), b_k, index, shift(initial, n), shift(c, n), max(count, 1), ahead, limit)
         n += ahead
 
 
@@ -169,8 +158,8 @@ def add_terms(x, w, b, y, floor, scratch, packs, first, end, column, columns, k,
         here, out = shift(x, r * features + k), shift(y, r * units + column)
         count = list_features(here, terms, index)
         if count > 0 or k == 0 or is_last:
-            add_row(
-                here, 1, weights, step, index, shift(b, column) if k == 0 else out, out, count, columns,
+            sum_row(
+                listed_row, here, 1, weights, step, index, shift(b, column) if k == 0 else out, out, count, columns,
                 floor if is_last else real(NO_LIMIT),
             )  # fmt: skip
 
@@ -233,10 +222,13 @@ def sparse_descent(
                 start = zeros if r == 0 else partial
                 if r + samples == rows and (count > 0 or r > 0):
                     out = shift(w, (first + i) * w_row + first_column)
-                    descend_row(shift(here, i), x_row, b, dy_row, index, start, out, count, columns, rate)
+                    sum_row(
+                        descend_listed_row, shift(here, i), x_row, b, dy_row, index, start, out, count, columns, rate
+                    )  # fmt: skip
                 elif r + samples < rows and (count > 0 or r == 0):
-                    add_row(
-                        shift(here, i), x_row, b, dy_row, index, start, partial, count, columns, real(NO_LIMIT)
+                    sum_row(
+                        listed_row, shift(here, i), x_row, b, dy_row, index, start, partial, count, columns,
+                        real(NO_LIMIT),
                     )  # fmt: skip
 
 
@@ -281,9 +273,9 @@ def sparse_gradient(x, x_row, dy, dy_row, dw, zeros, scratch, first_weight, last
             for i in range(features):
                 count, c = list_samples(shift(words, i), samples, index), shift(sums, i * columns)
                 if count > 0 or r == 0:
-                    add_row(
-                        shift(here, i), x_row, shift(dy, r * dy_row), dy_row, index, zeros if r == 0 else c, c, count,
-                        columns, real(NO_LIMIT),
+                    sum_row(
+                        listed_row, shift(here, i), x_row, shift(dy, r * dy_row), dy_row, index,
+                        zeros if r == 0 else c, c, count, columns, real(NO_LIMIT),
                     )  # fmt: skip
         apply_update(dw, sums, first * columns, features * columns)
 

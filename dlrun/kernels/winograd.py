@@ -57,7 +57,7 @@ SIDE, PATCH = 4, 6
 PLACES = PATCH * PATCH
 """The entries of a patch, and the products."""
 BLOCK = 24
-"""Tiles made at a time: a multiple of the register tile's rows on every machine. 12 to 48 are equally fast."""
+"""Tiles made at a time: a multiple of the register tile's rows on every machine. 12 to 36 are equally fast."""
 SOME = 16
 """Filters transposed at a time."""
 LINE = 16
