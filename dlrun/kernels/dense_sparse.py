@@ -165,14 +165,12 @@ def add_terms(x, w, b, y, floor, scratch, packs, first, end, column, columns, k,
 
 
 @helper
-def sparse_product(
-    x, w, b, y, floor, scratch, packs, first_row, last_row, first_column, last_column, features, units
-):  # fmt: skip
-    """y[r, n] = max(b[n] + sum_k x[r, k] w[k, n], floor) for a range of rows and columns."""
+def sparse_product(x, w, b, y, floor, scratch, packs, first_row, last_row, features, units):
+    """y[r, n] = max(b[n] + sum_k x[r, k] w[k, n], floor) for a range of rows."""
     for first in range(first_row, last_row, ROWS):
         end = min(first + ROWS, last_row)
-        for column in range(first_column, last_column, COLUMNS):
-            columns = min(COLUMNS, last_column - column)
+        for column in range(0, units, COLUMNS):
+            columns = min(COLUMNS, units - column)
             for k in range(0, features, DEPTH):
                 add_terms(x, w, b, y, floor, scratch, packs, first, end, column, columns, k, features, units)
 
@@ -185,49 +183,45 @@ def dense_forward_sparse(
     """y[r, n] = max(b[n] + sum_i x[r, i] w[i, n], floor), without the terms where x is zero; `packs` the weights.
 
     Shapes: x (rows, positions, features), w (features, units), b (units), y (rows, positions, units).
-    Partition: samples, or panels of units.
+    Partition: samples, or split: then samples where terms are left out, else panels of units.
     """
-    first_row, last_row, first_column, last_column = 0, rows * positions, 0, units
-    if by_samples != 0:
-        first_row, last_row = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
-    else:
+    first_row, last_row = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
+    if by_samples != 0 and first_row == last_row:
+        return
+    if has_zeros(shift(x, first_row * features * by_samples), features):
+        sparse_product(x, w, b, y, floor, scratch, packs, first_row, last_row, features, units)
+        return
+    first_column, last_column = 0, units
+    if by_samples == 0:
+        first_row, last_row = 0, rows * positions
         first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
-    if first_row < last_row:
-        if has_zeros(shift(x, first_row * features), features):
-            sparse_product(
-                x, w, b, y, floor, scratch, packs, first_row, last_row, first_column, last_column, features, units
-            )
-        elif packs != 0:
-            product_of_many(x, w, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units)
-        else:
-            product(
-                x, features, w, units, b, y, units, floor, first_row, last_row, first_column, last_column, features
-            )  # fmt: skip
+    if packs != 0:
+        product_of_many(x, w, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units)
+    else:
+        product(x, features, w, units, b, y, units, floor, first_row, last_row, first_column, last_column, features)
 
 
 @helper
-def sparse_descent(
-    x, x_row, dy, dy_row, w, w_row, rate, zeros, scratch, rows, weights, first_column, last_column
-):  # fmt: skip
-    """w[i, n] -= rate * sum_r x[r, i] dy[r, n], r < rows, i < weights, for a range of columns."""
-    index, sums, columns = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH), last_column - first_column
+def sparse_descent(x, x_row, dy, w, rate, zeros, scratch, rows, weights, columns):
+    """w[i, n] -= rate * sum_r x[r, i] dy[r, n], r < rows, i < weights, n < columns."""
+    index, sums = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH)
     words = shift(index, LIST)
     for first in range(0, weights, FEATURES):
         features = min(FEATURES, weights - first)
         for r in range(0, rows, SAMPLES):
-            samples, here, b = min(SAMPLES, rows - r), shift(x, r * x_row + first), shift(dy, r * dy_row + first_column)
+            samples, here, b = min(SAMPLES, rows - r), shift(x, r * x_row + first), shift(dy, r * columns)
             find_samples(here, x_row, samples, features, words)
             for i in range(features):
                 count, partial = list_samples(shift(words, i), samples, index), shift(sums, i * columns)
                 start = zeros if r == 0 else partial
                 if r + samples == rows and (count > 0 or r > 0):
-                    out = shift(w, (first + i) * w_row + first_column)
+                    out = shift(w, (first + i) * columns)
                     sum_row(
-                        descend_listed_row, shift(here, i), x_row, b, dy_row, index, start, out, count, columns, rate
+                        descend_listed_row, shift(here, i), x_row, b, columns, index, start, out, count, columns, rate
                     )  # fmt: skip
                 elif r + samples < rows and (count > 0 or r == 0):
                     sum_row(
-                        listed_row, shift(here, i), x_row, b, dy_row, index, start, partial, count, columns,
+                        listed_row, shift(here, i), x_row, b, columns, index, start, partial, count, columns,
                         real(NO_LIMIT),
                     )  # fmt: skip
 
@@ -240,24 +234,23 @@ def dense_descend_sparse(
     """w[i, n] -= rate * sum_r x[r, i] dy[r, n], without the terms where x is zero; the rate is scalars[0].
 
     Shapes: x (rows, positions, features), dy (rows, positions, units), w (features, units).
-    Partition: panels of units, whose weights then stay in one core's cache, or rows of the weights.
+    Partition: rows of the weights; where no terms are left out and `by_columns`, panels of units.
     """
-    first, last, first_column, last_column = 0, features, 0, units
-    if by_columns != 0:
-        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
-    else:
-        first, last = first_of(features, thread, threads), last_of(features, thread, threads)
-    here, weights, rate = shift(x, first), shift(w, first * units), real(scalars[0])
+    rate, count = real(scalars[0]), rows * positions
+    first, last = first_of(features, thread, threads), last_of(features, thread, threads)
     if has_zeros(x, features):
         sparse_descent(
-            here, features, dy, units, weights, units, rate, zeros, scratch, rows * positions, last - first,
-            first_column, last_column,
-        )  # fmt: skip
-    else:
-        weight_descent(
-            here, features, dy, units, weights, units, rate, zeros, scratch, rows * positions, last - first,
-            first_column, last_column,
-        )  # fmt: skip
+            shift(x, first), features, dy, shift(w, first * units), rate, zeros, scratch, count, last - first, units
+        )
+        return
+    first_column, last_column = 0, units
+    if by_columns != 0:
+        first, last = 0, features
+        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
+    weight_descent(
+        shift(x, first), features, dy, units, shift(w, first * units), units, rate, zeros, scratch, count,
+        last - first, first_column, last_column,
+    )  # fmt: skip
 
 
 @helper
