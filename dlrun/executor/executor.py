@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.executor.meeting import CONTROL_BYTES, HABIT
 from dlrun.executor.memory import PAGE, page_zeros
 from dlrun.executor.profile_loop import run_steps_timed
-from dlrun.executor.run_loop import ALONE, BARRIER, CONTROL_BYTES, DONE, FINISHED, STOP, STOPPED, run_steps
+from dlrun.executor.run_loop import ALONE, BARRIER, DONE, FINISHED, STOP, STOPPED, run_steps
 from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.kernels.store import load_kernels
 from dlrun.plan import (
@@ -116,8 +117,7 @@ class Executor:
         assert table.shape[0] == scalars.shape[0]
         assert table.shape[1] <= LIVE_WORDS
         assert scalars.shape[1] <= SCALARS
-        self._control[STOP // 8] = self._control[DONE // 8] = 0
-        self._control[2:] = 0
+        self._control[: HABIT // 8] = 0
         loop, more = (run_steps, {}) if stamps is None else (run_steps_timed, {"stamps": stamps.ctypes.data})
         work = [(loop, self._loop_block(loop, self._program, table, scalars, **more))]
         if len(self._prologue):

@@ -3,13 +3,13 @@
 A loop of its own, so that the ordinary one pays nothing for it.
 """
 
-from dlrun.executor.run_loop import ALONE, BARRIER, FINISHED, STOPPED, barrier, begin_step
+from dlrun.executor.meeting import barrier, nanoseconds
+from dlrun.executor.run_loop import ALONE, BARRIER, FINISHED, STOPPED, begin_step
 from dlrun.kernels.lang import (
     InDouble,
     InLong,
     OutDouble,
     OutLong,
-    Primitive,
     Size,
     Thread,
     Threads,
@@ -19,8 +19,6 @@ from dlrun.kernels.lang import (
     keep_denormals,
     kernel,
 )
-
-nanoseconds = Primitive("dlrun.kernels.clock:nanoseconds")
 
 
 @helper
