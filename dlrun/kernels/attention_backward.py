@@ -19,6 +19,7 @@ from dlrun.kernels.lang import (
     Threads,
     first_of,
     helper,
+    helper_apart,
     kernel,
     last_of,
     real,
@@ -63,7 +64,7 @@ def undrop(p, dropped, dp, rate, keys, queries, causal):
             put(slope, q, select(value > zero, gradient * scale, zero))
 
 
-@helper
+@helper_apart
 def softmax_gradient(p, dp, mask, masked, level, scale, keys, queries, causal):
     """dp = scale * |p| (dp - sum_j |p| dp), in place. Shapes: p, dp (keys, queries), level (queries)."""
     zero = real(0)

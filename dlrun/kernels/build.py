@@ -38,10 +38,11 @@ def specialise(function: Callable[..., Any], target: Target) -> Any:
 
 @cache
 def _helper(helper: Helper, target: Target) -> Any:
-    from dlrun.kernels.pipeline import APART, linked
+    from dlrun.kernels.pipeline import APART, LEFT, linked
 
     function = specialise(helper.function, target)
     setattr(function, APART, helper.is_apart)
+    setattr(function, LEFT, not helper.is_apart)
     return linked(fastmath=FASTMATH)(function)
 
 

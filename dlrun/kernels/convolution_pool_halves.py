@@ -36,6 +36,7 @@ from dlrun.kernels.lang import (
     address,
     first_of,
     helper,
+    helper_apart,
     kernel,
     lanes,
     last_of,
@@ -135,7 +136,7 @@ def conv_pool_predict_of_four(
     pool_samples(largest_alone, False, x, w, b, y, nobody, floor, geometry, pool, scratch, first, last)
 
 
-@helper
+@helper_apart
 def make_quads(x, quads, count, right, below):
     """quads[i] = the four entries x[i], x[i + right], x[i + below] and x[i + below + right]."""
     for i in range(count):

@@ -117,7 +117,8 @@ class Helper(Function):
     """A function that kernels call; compiled into them. Its parameters need no annotations.
 
     One that is `apart` promises that what it writes by one pointer it reaches by no other, so that its loops need not
-    find that out each time that it is called.
+    find that out each time that it is called. It is optimised by itself first, and then with its callers; others are
+    optimised with their callers alone.
     """
 
     def __init__(self, function: Callable[..., Any], is_apart: bool = False) -> None:

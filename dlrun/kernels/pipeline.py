@@ -43,7 +43,7 @@ UNUSED = {
 }  # fmt: skip
 """Numba's passes for what kernels don't hold: closures, contexts, literal types, arrays, exceptions."""
 LEFT = "is_left_to_its_caller"
-"""The attribute of a Python function that isn't optimised by itself."""
+"""The attribute that says whether a Python function is optimised with its callers only."""
 APART = "has_pointers_apart"
 """The attribute that says whether what a function writes by one pointer it reaches by no other."""
 
@@ -51,7 +51,8 @@ APART = "has_pointers_apart"
 class LlvmLibrary(JITCodeLibrary):  # type: ignore[misc]
     """A function's LLVM code with all that it calls, optimised; machine code is made when it is asked for.
 
-    A function that is linked into a single other one, as a kernel into its entry, can be left to that one's optimiser.
+    One that is left to its callers is only optimised with them, where it is inlined or not. Otherwise what is called
+    through five others would be optimised six times.
     """
 
     is_left = False

@@ -34,6 +34,7 @@ from dlrun.kernels.lang import (
     Threads,
     first_of,
     helper,
+    helper_apart,
     kernel,
     last_of,
     real,
@@ -52,7 +53,7 @@ def is_two_by_two(g):
     return plain and 2 * g[OUT_HEIGHT] <= g[HEIGHT] and 2 * g[OUT_WIDTH] <= g[WIDTH]
 
 
-@helper
+@helper_apart
 def larger_of_four(upper, lower, y, winner, width, channels):
     """y[j, c] = the largest of four, winner[j, c] = which, for a row of windows over two rows of the image.
 
@@ -117,7 +118,7 @@ def max_of_image(x, y, winner, g):
                     larger(p, ky * pool_width + kx, best, which, channels)
 
 
-@helper
+@helper_apart
 def route_to_four(dy, winner, upper, lower, width, channels):
     """Write a row of dy to two rows of dx: each entry to the place that won, zero to the other three."""
     for j in range(width):

@@ -12,6 +12,7 @@ from dlrun.kernels.lang import (
     descend,
     first_of,
     helper,
+    helper_apart,
     last_of,
     real,
     shift,
@@ -73,6 +74,14 @@ def product(
                 r += count
 
 
+@helper_apart
+def transpose_panel(w, w_row, panel, depth, columns):
+    """panel[n, j] = w[j, n] for n < depth, j < columns, rows of the panel tile_columns apart."""
+    for n in range(depth):
+        for j in range(columns):
+            panel[n * tile_columns + j] = w[j * w_row + n]
+
+
 @helper
 def transposed_product(
     dy, dy_row, w, w_row, b, b_step, dx, dx_row, scratch, first_row, last_row, first_feature, last_feature, depth
@@ -86,10 +95,7 @@ def transposed_product(
         return
     for i in range(first_feature, last_feature, tile_columns):
         columns = min(tile_columns, last_feature - i)
-        here = shift(w, i * w_row)
-        for n in range(depth):
-            for j in range(columns):
-                scratch[n * tile_columns + j] = here[j * w_row + n]
+        transpose_panel(shift(w, i * w_row), w_row, scratch, depth, columns)
         r = first_row
         while r < last_row:
             count = rows_ahead(last_row - r)

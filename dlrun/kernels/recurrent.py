@@ -128,9 +128,7 @@ def project_inputs(x, w, bias, gates, first_row, count, position, steps, g):
                 p += ahead
     for row in range(first_row, first_row + count):
         for p in range(steps):
-            c = shift(gates, (row * kept + slot + p) * width)
-            for n in range(g[INPUTS_AT]):
-                c[n] = bias[n]
+            copy_entries(bias, shift(gates, (row * kept + slot + p) * width), g[INPUTS_AT])
 
 
 @helper_apart
