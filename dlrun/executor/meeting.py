@@ -94,7 +94,7 @@ def end_span(control, habit, cost):  # type: ignore[no-untyped-def]
         atomic_store(control + HABIT, better)
         stayed = 0
     elif stayed >= STAY << atomic_load(control + LOST):
-        atomic_store(control + HABIT, SPINS + SLEEPS - habit)
+        atomic_store(control + HABIT, SLEEPS if habit == SPINS else SPINS)
     atomic_store(control + STAYED, stayed)
 
 

@@ -44,6 +44,7 @@ from dlrun.kernels.lang import (
     shift,
     tile_columns,
 )
+from dlrun.kernels.products import transpose_panel
 
 
 @helper
@@ -74,9 +75,7 @@ def conv_pack_reversed(w: In, packed: Out, geometry: InLong, thread: Thread, thr
                             kx = phase_x + (taps_x - 1 - tap % taps_x) * g[STRIDE_X]
                             source = shift(w, ((ky * width + kx) * columns + n) * filters + group * depth)
                             target = shift(packed, block * size)
-                            for j in range(min(tile_columns, columns - n)):
-                                for k in range(depth):
-                                    target[k * tile_columns + j] = source[j * filters + k]
+                            transpose_panel(source, filters, target, depth, min(tile_columns, columns - n))
                         block += 1
 
 

@@ -254,7 +254,7 @@ def dense_descend_sparse(
 
 
 @helper
-def sparse_gradient(x, x_row, dy, dy_row, dw, zeros, scratch, first_weight, last_weight, weights, rows, columns):
+def sparse_gradient(x, x_row, dy, dw, zeros, scratch, first_weight, last_weight, weights, rows, columns):
     """dw[i, n] = sum_r x[r, i] dy[r, n], r < rows, n < columns, for a range of i, `weights` ≤ FEATURES at a time."""
     index, sums = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH)
     words = shift(index, LIST)
@@ -267,7 +267,7 @@ def sparse_gradient(x, x_row, dy, dy_row, dw, zeros, scratch, first_weight, last
                 count, c = list_samples(shift(words, i), samples, index), shift(sums, i * columns)
                 if count > 0 or r == 0:
                     sum_row(
-                        listed_row, shift(here, i), x_row, shift(dy, r * dy_row), dy_row, index,
+                        listed_row, shift(here, i), x_row, shift(dy, r * columns), columns, index,
                         zeros if r == 0 else c, c, count, columns, real(NO_LIMIT),
                     )  # fmt: skip
         apply_update(dw, sums, first * columns, features * columns)
@@ -285,6 +285,6 @@ def dense_backward_weights_sparse(
     """
     first, last = first_of(features, thread, threads), last_of(features, thread, threads)
     if has_zeros(x, features):
-        sparse_gradient(x, features, dy, units, dw, zeros, scratch, first, last, weights, rows * positions, units)
+        sparse_gradient(x, features, dy, dw, zeros, scratch, first, last, weights, rows * positions, units)
     else:
         weight_gradient(x, features, dy, units, dw, zeros, scratch, first, last, weights, rows * positions, units)

@@ -116,11 +116,9 @@ def transposed_product_of_few(
     """
     rows = last_row - first_row
     panels = (rows + tile_columns - 1) // tile_columns
-    for r in range(rows):
-        panel = shift(scratch, (r // tile_columns) * depth * tile_columns + r % tile_columns)
-        row = shift(dy, (first_row + r) * dy_row)
-        for n in range(depth):
-            panel[n * tile_columns] = row[n]
+    for p in range(panels):
+        here, columns = shift(dy, (first_row + p * tile_columns) * dy_row), min(tile_columns, rows - p * tile_columns)
+        transpose_panel(here, dy_row, shift(scratch, p * depth * tile_columns), depth, columns)
     block = shift(scratch, panels * depth * tile_columns)
     for first in range(first_feature, last_feature, FEATURES):
         count = min(FEATURES, last_feature - first)

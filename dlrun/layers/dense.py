@@ -221,7 +221,10 @@ class Products:
             )  # fmt: skip
 
     def _descend(self, x: Buffer, dy: Buffer, weights: Buffer, scalars: Buffer) -> None:
-        """Emit the weights' gradient and its plain descent in one: shared out as the forward pass reads the weights."""
+        """Emit the weights' gradient and its plain descent in one.
+
+        Over all terms it is shared out as the forward pass reads the weights.
+        """
         sparse = self._may_be_sparse(x)
         scratch = LISTS_SCRATCH + FEATURES * (self.units + MOST_COLUMNS) if sparse else FEATURES * MOST_COLUMNS
         self.emit.call(
