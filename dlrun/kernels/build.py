@@ -66,8 +66,8 @@ def entry_source(kernel: Kernel) -> str:
     )
 
 
-def compile_kernel(kernel: Kernel, target: Target) -> tuple[str, bytes]:
-    """Compile a kernel; return its symbol and its object code."""
+def compile_kernel(kernel: Kernel, target: Target, symbol: str) -> bytes:
+    """Compile a kernel; return its object code, which exports `symbol` alone."""
     from numba.core import types
     from numba.core.compiler import Flags, compile_extra
     from numba.core.compiler_lock import global_compiler_lock
@@ -92,7 +92,7 @@ def compile_kernel(kernel: Kernel, target: Target) -> tuple[str, bytes]:
         lowering.refresh()
         entry, arguments = scope[kernel.name], (types.int64,) * 4
         result = compile_extra(typing, lowering, entry, arguments, types.int64, flags, {}, pipeline_class=LlvmPipeline)
-        return result.fndesc.llvm_func_name, result.library.emit_object()
+        return bytes(result.library.emit_object(result.fndesc.llvm_func_name, symbol))
 
 
 def _entry_primitives() -> dict[str, Primitive]:

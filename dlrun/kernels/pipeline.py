@@ -70,10 +70,18 @@ class LlvmLibrary(JITCodeLibrary):  # type: ignore[misc]
         self._verify_declare_only_symbols()
         self._finalized = True
 
-    def emit_object(self) -> bytes:
-        """Return the object code."""
+    def emit_object(self, name: str, symbol: str) -> bytes:
+        """Return the object code of the function `name`, which is exported as `symbol`.
+
+        All else is the object's own: another one may have the same names for other things.
+        """
         self._ensure_finalized()
-        code: bytes = self._codegen._tm.emit_object(self._final_module)
+        module = self._final_module
+        module.get_function(name).name = symbol
+        for value in (*module.functions, *module.global_variables):
+            if not value.is_declaration and value.name != symbol:
+                value.linkage = "internal"
+        code: bytes = self._codegen._tm.emit_object(module)
         return code
 
 

@@ -96,3 +96,8 @@ def wait_until(condition, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.01)
+
+
+def command_names(app):
+    """The names of a Typer application's commands and groups."""
+    return [entry.name for entry in (*app.registered_commands, *app.registered_groups)]

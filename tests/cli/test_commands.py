@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from tests.cli.commands import CONFIG
+from dlrun.cli.main import COMMANDS, make_app
+from tests.cli.commands import CONFIG, command_names
 
 MISTAKES = """\
 name: bad/name
@@ -234,6 +235,14 @@ finally:
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_a_command_is_made_alone():
+    assert [command_names(make_app(name)) for name in COMMANDS] == [[name] for name in COMMANDS]
+    every = command_names(make_app())
+    assert set(COMMANDS) < set(every)
+    for other in ("layers", "tarin", "--help", "catalog"):
+        assert command_names(make_app(other)) == every
 
 
 def test_a_warm_start_needs_no_compiler(trained):

@@ -3,7 +3,6 @@
 import gc
 import math
 import resource
-import struct
 import sys
 
 import pytest
@@ -12,26 +11,11 @@ from dlrun.executor.run_loop import run_steps
 from dlrun.kernels import store
 from dlrun.kernels.target import host_target
 from tests.support.cases import CASES, MORE
+from tests.support.object_files import ELF, symbols
 from tests.support.training import Training
 
 LIBRARY = {"memset", "memcpy", "memmove", "syscall", "sched_yield", "clock_gettime"}
 FUNCTIONS = {name + suffix for name in (*dir(math), "fma") for suffix in ("", "f")}
-ELF, SYMBOLS, HEADER, SECTION, SYMBOL = b"\x7fELF\x02\x01", 2, 64, 64, 24
-
-
-def undefined_symbols(code):
-    """The names that an ELF object file of 64 bits takes from elsewhere."""
-    (start,), (count,) = struct.unpack_from("<Q", code, 40), struct.unpack_from("<H", code, 60)
-    sections = [struct.unpack_from("<IIQQQQIIQQ", code, start + SECTION * i) for i in range(count)]
-    found = set()
-    for _, kind, _, _, offset, size, link, *_ in sections:
-        if kind == SYMBOLS:
-            names = sections[link][4]
-            for place in range(offset + SYMBOL, offset + size, SYMBOL):
-                name, _, _, section = struct.unpack_from("<IBBH", code, place)
-                if section == 0:
-                    found.add(code[names + name : code.index(0, names + name)].decode())
-    return found
 
 
 def growth(training, steps):
@@ -70,7 +54,8 @@ def test_kernels_call_nothing_that_allocates():
         seen.update(Training(case.layers, case.data).plan.kernels, [run_steps])
     assert len(seen) > 50
     for kernel in seen:
-        _, code = store._read(store._path(kernel, target))
+        code = store._read(store._path(kernel, target))
         if not code.startswith(ELF):
             pytest.skip("object files of this system are not understood here")
-        assert undefined_symbols(code) <= LIBRARY | FUNCTIONS, kernel
+        _, missing = symbols(code)
+        assert missing <= LIBRARY | FUNCTIONS, kernel

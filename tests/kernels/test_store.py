@@ -6,10 +6,12 @@ import sys
 import pytest
 
 from dlrun.kernels import compiling, math, store, winograd
+from dlrun.kernels.convolution import conv_pack
 from dlrun.kernels.elementwise import accumulate, check_losses, copy
 from dlrun.kernels.gather import collect, gather_labels
 from dlrun.kernels.lang import Live, kernel
 from dlrun.kernels.target import host_target
+from tests.support.object_files import ELF, symbols
 
 SMALL = [accumulate, check_losses, copy, collect, gather_labels]
 
@@ -60,6 +62,19 @@ def test_a_damaged_file_is_compiled_anew(empty):
     store._loaded.clear()
     store.load_kernels([copy], "float32")
     assert store.is_stored(copy, "float32")
+
+
+def test_object_code_exports_the_kernel_alone(empty):
+    """Object files are linked together, and Numba may have called two helpers of two processes the same."""
+    target = host_target("float32")
+    many = [*SMALL, conv_pack]
+    assert len(set(store.load_kernels(many, "float32").values())) == len(many)
+    for each in many:
+        code = store._read(store._path(each, target))
+        if not code.startswith(ELF):
+            pytest.skip("object files of this system are not understood here")
+        exported, _ = symbols(code)
+        assert exported == {store._symbol(each, target)}
 
 
 def test_a_failing_process_costs_nothing_but_time(empty, monkeypatch):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from dlrun.cli.main import app
+from dlrun.cli.main import make_app
 from dlrun.config.document import parse_text
 from dlrun.config.load import load_config
 from dlrun.config.source import Source
+from tests.cli.commands import command_names
 from tests.repository.documents import DOCUMENTS, ROOT, blocks
 
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
@@ -42,12 +43,11 @@ def test_whole_configs_are_valid(document, tmp_path):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_commands_exist(document):
-    known = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    known = set(command_names(make_app()))
     named = set(COMMAND.findall((ROOT / document).read_text(encoding="utf-8")))
     assert named <= known
 
 
 def test_every_command_stands_in_the_readme():
     text = Path(ROOT / "README.md").read_text(encoding="utf-8")
-    names = [command.name for command in app.registered_commands] + [group.name for group in app.registered_groups]
-    assert [name for name in names if f"`{name}`" not in text and f"dlrun {name}" not in text] == []
+    assert [name for name in command_names(make_app()) if f"`{name}`" not in text and f"dlrun {name}" not in text] == []
