@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from dlrun.compiler.emitter import Builder, folded_name
 from dlrun.kernels.folding import fold_normalization
-from dlrun.layers.batch_normalization import BatchNormalization
 from dlrun.plan import Buffer, ScratchSize
 
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
 def emit_folded_weights(builder: Builder, node: Node, normalization: Node) -> None:
     """Emit the call that makes a node's folded kernel and bias, which `Emitter.variable` then gives the layer."""
+    from dlrun.layers.batch_normalization import BatchNormalization
+
     layer, channels = normalization.layer, normalization.output_shape[-1]
     assert isinstance(layer, BatchNormalization)
     ones, zeros = builder.constant(f"ones/{channels}", (1.0,) * channels), builder.zeros(channels)

@@ -22,7 +22,6 @@ from dlrun.data.signature import Signature
 from dlrun.kernels.elementwise import accumulate, check_losses, copy
 from dlrun.kernels.gather import collect
 from dlrun.kernels.lang import Precision
-from dlrun.layers.time_distributed import AllSteps, EachStep
 from dlrun.plan import FIRST, ROWS, Buffer, Plan, Update
 
 
@@ -124,9 +123,9 @@ class Lowering:
         """Give the output its mask; that of a sequence waits while its steps are samples."""
         source, mask = node.inputs[0], self._mask_of(node)
         outer = self.outer_masks.get(source, ())
-        if isinstance(node.layer, EachStep):
+        if node.layer.time_view == "each step":
             outer = (*outer, self.masks.get(source))
-        elif isinstance(node.layer, AllSteps):
+        elif node.layer.time_view == "all steps":
             *before, mask = outer
             outer = tuple(before)
         self.masks[node.name], self.outer_masks[node.name] = mask, outer

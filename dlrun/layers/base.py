@@ -13,6 +13,7 @@ from dlrun.registry import Component
 if TYPE_CHECKING:
     from dlrun.compiler.emitter import Emitter
     from dlrun.data.signature import Feature
+    from dlrun.layers.embedding import PretrainedVectors
 
 Shape = tuple[int, ...]
 """The shape of one sample: the batch is left out."""
@@ -58,6 +59,14 @@ class Layer(Component):
     """What mask the output has: only a layer that keeps the order of time can pass one on."""
     starts_mask: ClassVar[bool] = False
     """Whether it makes a mask where its inputs have none."""
+    time_view: ClassVar[Literal["each step", "all steps"] | None] = None
+    """Whether it only looks at a sequence's steps as samples ("each step"), or at such samples as sequences again."""
+    kernel_ends_in_outputs: ClassVar[bool] = False
+    """Whether the kernel's last axes count the outputs, of which each has a column of weights then."""
+    is_normalization: ClassVar[bool] = False
+    """Whether in inference it is a factor and a summand for each channel, by its fields and variables, which the layer
+    before can take into a kernel that ends in outputs: (x - moving_mean) / sqrt(moving_variance + epsilon) * gamma +
+    beta, without those that it lacks."""
     adds_loss: ClassVar[str | None] = None
     """What the term is called that the layer adds to the loss, as in train/NAME, if it adds one.
 
@@ -107,6 +116,21 @@ class Layer(Component):
         Raises ShapeError where the block can't take these inputs.
         """
         return ()
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether it keeps a state from one batch to the next, in which each row goes on where that before it ended."""
+        return False
+
+    @property
+    def known_ids(self) -> int | None:
+        """How many ids it knows, from 0, if that is what its input holds."""
+        return None
+
+    @property
+    def pretrained(self) -> "PretrainedVectors | None":
+        """The file whose vectors its `embeddings` start from, if there is one."""
+        return None
 
     def followed_by(self) -> "Layer | None":
         """Return the activation layer that the layer's `activation` field stands for, if any."""

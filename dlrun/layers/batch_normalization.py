@@ -57,6 +57,7 @@ class BatchNormalization(Normalization):
     """How the moving variance starts."""
 
     fuses_relu: ClassVar[bool] = True
+    is_normalization: ClassVar[bool] = True
 
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
         """Return gamma, beta, moving_mean and moving_variance, each (channels,)."""

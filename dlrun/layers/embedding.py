@@ -74,6 +74,16 @@ class Embedding(Layer):
         """Whether id 0 is padding."""
         return self.mask_zero
 
+    @property
+    def known_ids(self) -> int | None:
+        """How many vectors there are."""
+        return self.input_dim
+
+    @property
+    def pretrained(self) -> PretrainedVectors | None:
+        """The file that they start from."""
+        return self.weights
+
     def for_data(self, *features: Feature | None) -> Layer:
         """Return the layer with `input_dim` as the data say. Raises ShapeError where its own is too small."""
         feature = features[0]

@@ -76,6 +76,11 @@ class Recurrent(Layer):
             return "drop"
         return "make" if self.go_backwards else "pass"
 
+    @property
+    def keeps_state(self) -> bool:
+        """Whether it is stateful."""
+        return self.stateful
+
     def parts(self, *inputs: Shape) -> tuple[Layer, ...]:
         """Return both directions, and what makes one of their states, unless these stay side by side."""
         if self.merge_mode == "concat" or not self.bidirectional:

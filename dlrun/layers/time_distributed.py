@@ -79,7 +79,7 @@ class TimeDistributed(Layer):
             )
         if layer.adds_loss is not None:
             raise ShapeError(f"{layer.type} adds a term to the loss for each sample, not for each step", "layer")
-        if getattr(layer, "stateful", False):
+        if layer.keeps_state:
             message = (
                 f"a stateful {layer.type} keeps its state from one batch to the next, and steps have no such order"
             )
@@ -96,6 +96,7 @@ class EachStep(Layer):
     """How many steps there are."""
 
     is_alias: ClassVar[bool] = True
+    time_view: ClassVar[Literal["each step", "all steps"] | None] = "each step"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of a step."""
@@ -118,6 +119,7 @@ class AllSteps(Layer):
     """How many steps there are."""
 
     is_alias: ClassVar[bool] = True
+    time_view: ClassVar[Literal["each step", "all steps"] | None] = "all steps"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return (time, ...)."""

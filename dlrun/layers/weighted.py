@@ -31,7 +31,6 @@ class Weighted(Activated):
     reads_output: ClassVar[bool] = False
     fuses_relu: ClassVar[bool] = True
     kernel_ends_in_outputs: ClassVar[bool] = True
-    """Whether the kernel's last axes count the outputs, of which each has a column of weights then."""
 
     def kernel_and_bias(self, shape: Shape, fan_in: int, fan_out: int, biases: int) -> tuple[Variable, ...]:
         """Return the variables: a kernel of this shape, and so many biases if there is a bias."""

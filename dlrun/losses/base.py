@@ -32,6 +32,9 @@ class Loss(Component):
     link: ClassVar[Literal["softmax", "sigmoid"] | None] = None
     """The activation that the loss applies itself: a trailing layer of this name is taken out and fused."""
 
+    compares_rows: ClassVar[bool] = False
+    """Whether it compares rows that the data put side by side, in groups of the target's `group`."""
+
     def factor(self, shape: tuple[int, ...]) -> float:
         """Return by what sample weights are multiplied for an output of this shape: the loss's own weight."""
         return self.weight

@@ -27,6 +27,7 @@ class BPR(Loss):
     type: Literal["bpr"] = "bpr"
 
     link: ClassVar[Literal["softmax", "sigmoid"] | None] = "sigmoid"
+    compares_rows: ClassVar[bool] = True
 
     def check(self, shape: tuple[int, ...], target: Feature) -> None:
         """Raise ShapeError unless the network gives one number and the rows come in groups."""

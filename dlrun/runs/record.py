@@ -23,7 +23,7 @@ failed: by an error; interrupted: killed, found by its dead process."""
 
 class _Part(BaseModel):
     # A record of a newer dlrun may have more entries: they are kept when the record is written again.
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
 
 class DataState(_Part):

@@ -8,7 +8,6 @@ from dlrun.compiler.graph import Graph
 from dlrun.data.dataset import Array, Split
 from dlrun.data.signature import Feature, Signature
 from dlrun.errors import DataError
-from dlrun.layers.embedding import Embedding
 
 ROWS = 65536
 """Rows looked at together, so that a memory-mapped array needn't fit into memory."""
@@ -18,9 +17,8 @@ def check_ids(graph: Graph, signature: Signature, split: Split) -> None:
     """Raise DataError where a data input holds a number that the embedding taking it has no vector for."""
     for node in graph.nodes.values():
         source = node.inputs[0]
-        if isinstance(node.layer, Embedding) and source in split.inputs:
-            count = node.layer.input_dim
-            assert count is not None
+        count = node.layer.known_ids
+        if count is not None and source in split.inputs:
             _check(split.inputs[source], signature.inputs[source], node.name, count)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlrun.compiler.graph import Graph, Node
 from dlrun.config.load import LoadedConfig
@@ -12,8 +13,10 @@ from dlrun.data.signature import Signature
 from dlrun.data.sources.files import find_path
 from dlrun.data.vectors import Vectors, check_words, hash_of, holds_array, read_array, read_words
 from dlrun.errors import ConfigError, DataError, Problem, ShapeError
-from dlrun.layers.embedding import Embedding, PretrainedVectors
 from dlrun.training.session import Session
+
+if TYPE_CHECKING:
+    from dlrun.layers.embedding import PretrainedVectors
 
 
 def settle_vectors(loaded: LoadedConfig) -> LoadedConfig:
@@ -23,9 +26,9 @@ def settle_vectors(loaded: LoadedConfig) -> LoadedConfig:
     """
     config, problems, layers = loaded.config, [], []
     for layer, path in zip(config.model.layers, loaded.layer_paths, strict=True):
-        if isinstance(layer, Embedding) and layer.weights is not None:
+        if layer.pretrained is not None:
             try:
-                settled = layer.weights.model_copy(update={"sha256": _known_hash(layer.weights)})
+                settled = layer.pretrained.model_copy(update={"sha256": _known_hash(layer.pretrained)})
                 layer = layer.model_copy(update={"weights": settled})
             except DataError as error:
                 problems.append(Problem((*path, "weights"), error.message, error.help))
@@ -74,8 +77,8 @@ def put_vectors(session: Session) -> None:
 
 def _pretrained(graph: Graph) -> Iterator[tuple[Node, PretrainedVectors]]:
     for node in graph.nodes.values():
-        if isinstance(node.layer, Embedding) and node.layer.weights is not None and node.variables:
-            yield node, node.layer.weights
+        if node.layer.pretrained is not None and node.variables:
+            yield node, node.layer.pretrained
 
 
 def _known_hash(source: PretrainedVectors) -> str:

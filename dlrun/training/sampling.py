@@ -12,7 +12,7 @@ from dlrun.data.dataset import Array, Split
 from dlrun.data.random import permutation
 from dlrun.data.resample import epoch_rows, epoch_sizes, resample_note, resampled_target
 from dlrun.data.signature import Signature
-from dlrun.losses.bpr import BPR
+from dlrun.losses import Loss
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Sampling:
 
 def group_of(config: RunConfig, signature: Signature) -> int:
     """Return how many rows must stay together, in this order, for the loss to compare them."""
-    return signature.target.group if isinstance(config.loss, BPR) else 1
+    return signature.target.group if isinstance(config.loss, Loss) and config.loss.compares_rows else 1
 
 
 def make_sampling(config: RunConfig, signature: Signature, train: Split) -> Sampling:

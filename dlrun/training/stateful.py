@@ -5,12 +5,11 @@ from __future__ import annotations
 from dlrun.compiler.graph import Graph, Node
 from dlrun.config.run_config import RunConfig
 from dlrun.errors import ConfigError, Problem
-from dlrun.layers.recurrent import Recurrent
 
 
 def stateful_nodes(graph: Graph) -> list[Node]:
     """Return the nodes that keep a state from one step to the next."""
-    return [node for node in graph.nodes.values() if isinstance(node.layer, Recurrent) and node.layer.stateful]
+    return [node for node in graph.nodes.values() if node.layer.keeps_state]
 
 
 def check_stateful(config: RunConfig, graph: Graph) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dlrun.compiler.graph import Graph
-from dlrun.layers.batch_normalization import BatchNormalization
-from dlrun.layers.convolution import Convolution
-from dlrun.layers.dense import Dense
 
 
 def fold_normalizations(graph: Graph) -> None:
@@ -15,12 +12,12 @@ def fold_normalizations(graph: Graph) -> None:
     the fusing of ReLUs and pools, which then see the convolution.
     """
     for node in graph.nodes.values():
-        if not isinstance(node.layer, BatchNormalization) or node.name in graph.outputs.values():
+        if not node.layer.is_normalization or node.name in graph.outputs.values():
             continue
         source = graph.nodes.get(node.inputs[0])
         if source is None or graph.readers(source.name) != 1 or source.folded is not None:
             continue
-        if isinstance(source.layer, Dense | Convolution) and source.layer.kernel_ends_in_outputs:
+        if source.layer.kernel_ends_in_outputs:
             source.folded, node.is_folded = node, True
             source.layer = source.layer.model_copy(update={"use_bias": True})
             for consumer in graph.consumers(node.name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dlrun.compiler.graph import Graph
-from dlrun.layers.time_distributed import AllSteps, EachStep
 
 
 def join_steps(graph: Graph) -> None:
@@ -13,7 +12,7 @@ def join_steps(graph: Graph) -> None:
     """
     for node in list(graph.nodes.values()):
         source = graph.nodes.get(node.inputs[0])
-        if source is None or not (isinstance(node.layer, EachStep) and isinstance(source.layer, AllSteps)):
+        if source is None or (source.layer.time_view, node.layer.time_view) != ("all steps", "each step"):
             continue
         for consumer in graph.consumers(node.name):
             consumer.inputs = tuple(source.inputs[0] if name == node.name else name for name in consumer.inputs)
