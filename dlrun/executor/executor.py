@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -175,9 +176,7 @@ class Executor:
         """Let all threads run one loop after the other, each with its block; return the statuses of the last."""
         addresses = load_kernels([loop for loop, _ in work], self.plan.precision)
         functions = [(ENTRY(addresses[loop]), block) for loop, block in work]
-        statuses = [0] * self.threads
-
-        ended = [threading.Event() for _ in statuses]
+        statuses, running, ended = [0] * self.threads, set(range(self.threads)), threading.Event()
 
         def run(thread: int) -> None:
             try:
@@ -186,28 +185,21 @@ class Executor:
                     function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, thread, self.threads, 0)
                 statuses[thread] = int(result[0])
             finally:
-                ended[thread].set()
+                running.remove(thread)
+                if not running:
+                    ended.set()
 
-        workers = [threading.Thread(target=run, args=(thread,), daemon=True) for thread in range(self.threads)]
-        for worker in workers:
-            worker.start()
+        for thread in range(self.threads):
+            start_new_thread(run, (thread,))
         self._wait(ended, poll)
-        for worker in workers:
-            worker.join()
         return statuses
 
-    def _wait(self, ended: Sequence[threading.Event], poll: Callable[[int], None] | None) -> None:
-        """Wait until all threads have ended, whatever is raised meanwhile, which is raised again then.
-
-        Threads say themselves that they have ended: CPython 3.11 takes a running one for dead when a signal
-        interrupts its join.
-        """
+    def _wait(self, ended: threading.Event, poll: Callable[[int], None] | None) -> None:
+        """Wait until all threads have ended, whatever is raised meanwhile, which is raised again then."""
         raised: BaseException | None = None
         while True:
             try:
-                while not all(event.is_set() for event in ended):
-                    for event in ended:
-                        event.wait(POLL_SECONDS)
+                while not ended.wait(POLL_SECONDS):
                     if poll and raised is None:
                         poll(int(self._control[DONE // 8]))
                 break
