@@ -195,11 +195,16 @@ class Executor:
         return statuses
 
     def _wait(self, ended: threading.Event, poll: Callable[[int], None] | None) -> None:
-        """Wait until all threads have ended, whatever is raised meanwhile, which is raised again then."""
+        """Wait until all threads have ended, whatever is raised meanwhile, which is raised again then.
+
+        However short a run is, its end is told.
+        """
         raised: BaseException | None = None
         while True:
             try:
-                while not ended.wait(POLL_SECONDS):
+                has_ended = False
+                while not has_ended:
+                    has_ended = ended.wait(POLL_SECONDS)
                     if poll and raised is None:
                         poll(int(self._control[DONE // 8]))
                 break

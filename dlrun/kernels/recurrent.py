@@ -7,11 +7,13 @@ the L1 cache and evict each other.
 
 Names: x (rows, time, features), w (features, gates), u (units, gates), hidden states h (rows, steps, units). `gates`
 (rows, kept, width) holds for each position the gates before, then after their activations, then their gradients: all
-time in training, one block of steps in inference. Within `width`, the columns from INPUTS_AT on are those that inputs
-feed, the first RECURRENT ones those that the hidden state feeds: they differ in a GRU only. `geometry` holds the sizes
-(`dlrun.layers.recurrent`). With a LOOKUP, x are ids (rows, time) and w is what they stand for, projected
-(`recurrent_lookup`). STATEFUL ones find the state to begin with before the first step's. A step is counted in the
-order of processing, a position in the order of the input.
+time in training, one block of steps in inference. What is kept for a way back lies step by step, (steps, rows, ..), in
+the order in which it is written and read: each sample apart would be a stream of its own, and the cache's prefetchers
+don't follow so many. Within `width`, the columns from INPUTS_AT on are those that inputs feed, the first RECURRENT ones
+those that the hidden state feeds: they differ in a GRU only. `geometry` holds the sizes (`dlrun.layers.recurrent`).
+With a LOOKUP, x are ids (rows, time) and w is what they stand for, projected (`recurrent_lookup`). STATEFUL ones find
+the state to begin with before the first step's. A step is counted in the order of processing, a position in the order
+of the input.
 
 What a step of a strip of samples works on (z: the gates before activation, h, c and their gradients) lies close
 together in scratch memory: rows that are a sample apart fall into the same few sets of the L1 cache.
@@ -50,8 +52,8 @@ from dlrun.kernels.products import NO_LIMIT, rows_ahead
 (
     TIME, FEATURES, UNITS, WIDTH, INPUTS_AT, INPUTS, RECURRENT, TURN, BACKWARDS, KEPT, HAS_MASK, ZERO_MASKED,
     SEQUENCES, HIDDEN_AT, HIDDEN_ROW, HIDDEN_STEP, STATE_ROW, STATE_STEP, GRADIENT_AT, GRADIENT_ROW, GRADIENT_STEP,
-    BIASES, LOOKUP, STATEFUL, GEOMETRY,
-) = range(25)  # fmt: skip
+    BIASES, LOOKUP, STATEFUL, GATE_ROW, GATE_STEP, GEOMETRY,
+) = range(27)  # fmt: skip
 """Places in `geometry`, and how many there are."""
 sigmoid = Primitive("dlrun.kernels.recurrent_functions:sigmoid")
 """1 / (1 + exp(-x)), to 2e-7."""
@@ -110,25 +112,32 @@ def pack_panels_transposed(
 
 @helper
 def project_inputs(x, w, bias, gates, first_row, count, position, steps, g):
-    """Write the inputs' part of the gates, bias included, for some samples' positions from `position` on."""
-    time, features, width, kept = g[TIME], g[FEATURES], g[WIDTH], g[KEPT]
-    slot = position if kept == time else 0
-    inputs = shift(gates, g[INPUTS_AT])
+    """Write the inputs' part of the gates, bias included, for some samples' positions from `position` on.
+
+    A tile takes one step of several samples, or several steps of one sample: whatever there are more of.
+    """
+    time, features, at, gate_row, gate_step = g[TIME], g[FEATURES], g[INPUTS_AT], g[GATE_ROW], g[GATE_STEP]
+    slot = position if g[KEPT] == time else 0
+    here = shift(gates, first_row * gate_row + slot * gate_step)
+    inputs = shift(x, (first_row * time + position) * features)
+    x_row, x_next, row, next, rows, others = time * features, features, gate_row, gate_step, count, steps
+    if count < steps:
+        x_row, x_next, row, next, rows, others = features, time * features, gate_step, gate_row, steps, count
     for n in range(0, g[INPUTS], tile_columns):
-        columns, start = min(tile_columns, g[INPUTS] - n), shift(bias, g[INPUTS_AT] + n)
-        for row in range(first_row, first_row + count):
-            a, c = shift(x, (row * time + position) * features), shift(inputs, (row * kept + slot) * width + n)
-            p = 0
-            while p < steps:
-                ahead = rows_ahead(steps - p)
+        columns, start = min(tile_columns, g[INPUTS] - n), shift(bias, at + n)
+        for other in range(others):
+            a, c = shift(inputs, other * x_next), shift(here, other * next + at + n)
+            r = 0
+            while r < rows:
+                ahead = rows_ahead(rows - r)
                 tile(
-                    shift(a, p * features), features, 1, 0, shift(w, n * features), tile_columns, 0, start, 0,
-                    shift(c, p * width), width, features, 1, ahead, columns, real(NO_LIMIT),
+                    shift(a, r * x_row), x_row, 1, 0, shift(w, n * features), tile_columns, 0, start, 0,
+                    shift(c, r * row), row, features, 1, ahead, columns, real(NO_LIMIT),
                 )  # fmt: skip
-                p += ahead
-    for row in range(first_row, first_row + count):
+                r += ahead
+    for r in range(count):
         for p in range(steps):
-            copy_entries(bias, shift(gates, (row * kept + slot + p) * width), g[INPUTS_AT])
+            copy_entries(bias, shift(here, r * gate_row + p * gate_step), at)
 
 
 @helper_apart
@@ -158,7 +167,7 @@ def add_product(a, a_row, depth, b, c, c_row, rows, columns):
 @helper
 def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, rows, thread, threads):
     """Take this thread's samples through time."""
-    time, units, kept, width = g[TIME], g[UNITS], g[KEPT], g[WIDTH]
+    time, units, kept, width, gate_row = g[TIME], g[UNITS], g[KEPT], g[WIDTH], g[GATE_ROW]
     all_z, all_h, all_c = scratch, shift(scratch, STRIP * width), shift(scratch, STRIP * (width + units))
     not_kept = shift(scratch, STRIP * (width + 2 * units))
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
@@ -177,7 +186,8 @@ def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, ro
             steps = min(STEPS, time - start)
             position = time - 1 - s if g[BACKWARDS] != 0 else s
             begin = time - start - steps if g[BACKWARDS] != 0 else start
-            here = shift(gates, (strip * kept + (position if kept == time else position - begin)) * width)
+            slot = position if kept == time else position - begin
+            here = shift(gates, strip * gate_row + slot * g[GATE_STEP])
             if g[LOOKUP] == 0 and s == start:
                 project_inputs(x, w, bias, gates, strip, count, begin, steps, g)
             for r in range(count):
@@ -185,13 +195,13 @@ def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, ro
                     id = id_of(x[(strip + r) * time + position], g[LOOKUP])
                     look_up_inputs(id, w, shift(all_z, r * width), width)
                 else:
-                    copy_entries(shift(here, r * kept * width), shift(all_z, r * width), width)
+                    copy_entries(shift(here, r * gate_row), shift(all_z, r * width), width)
             if s > 0 or g[STATEFUL] != 0:
                 add_product(all_h, units, units, u, all_z, width, count, g[RECURRENT])
             for r in range(count):
                 row, z, h, c = strip + r, shift(all_z, r * width), shift(all_h, r * units), shift(all_c, r * units)
                 if g[HAS_MASK] == 0 or mask[row * time + position] != real(0):
-                    cell(z, shift(here, r * kept * width) if kept == time else not_kept, c, h, units)
+                    cell(z, shift(here, r * gate_row) if kept == time else not_kept, c, h, units)
                 copy_entries(h, shift(hidden, row * g[HIDDEN_ROW] + s * g[HIDDEN_STEP]), units)
                 if g[STATE_STEP] != 0:
                     copy_entries(c, shift(states, row * g[STATE_ROW] + s * g[STATE_STEP]), units)
@@ -200,7 +210,7 @@ def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, ro
 @helper
 def run_backward(cell, u, mask, zeros, gates, states, hidden, dy, scratch, g, rows, thread, threads):
     """Take the gradients of this thread's samples back through time."""
-    time, units, width = g[TIME], g[UNITS], g[WIDTH]
+    time, units, width, gate_row = g[TIME], g[UNITS], g[WIDTH], g[GATE_ROW]
     all_dh, all_dc = scratch, shift(scratch, STRIP * units)
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     for strip in range(first, last, STRIP):
@@ -213,9 +223,9 @@ def run_backward(cell, u, mask, zeros, gates, states, hidden, dy, scratch, g, ro
         for back in range(time):
             s = time - 1 - back
             position = back if g[BACKWARDS] != 0 else s
-            here = shift(gates, (strip * time + position) * width)
+            here = shift(gates, strip * gate_row + position * g[GATE_STEP])
             for r in range(count):
-                row, gate = strip + r, shift(here, r * time * width)
+                row, gate = strip + r, shift(here, r * gate_row)
                 dh, dc = shift(all_dh, r * units), shift(all_dc, r * units)
                 masked = g[HAS_MASK] != 0 and mask[row * time + position] == real(0)
                 if g[SEQUENCES] != 0 and not (masked and g[ZERO_MASKED] != 0):
@@ -231,4 +241,4 @@ def run_backward(cell, u, mask, zeros, gates, states, hidden, dy, scratch, g, ro
                     h_before = zeros if is_start else shift(hidden, row * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP])
                     cell(gate, c_before, c, h_before, dh, dc, units)
             if s > 0:
-                add_product(here, time * width, g[RECURRENT], u, all_dh, units, count, units)
+                add_product(here, gate_row, g[RECURRENT], u, all_dh, units, count, units)

@@ -2,8 +2,8 @@
 
 All steps of all samples are one sum: dw = xᵀ · dgates, du = h_beforeᵀ · dgates, and a bias's gradient is that of a row
 of weights whose input is always 1. Threads share out the columns, so that each packs its own part of the gates'
-gradients only, and multiplies it with all inputs. The sum runs over samples, and over a sample's steps in the order of
-processing, whatever the threads.
+gradients only, and multiplies it with all inputs. The sum runs over steps in the order of processing, and over a
+step's samples, whatever the threads.
 """
 
 from dlrun.kernels.chunks import clear
@@ -33,6 +33,8 @@ from dlrun.kernels.recurrent import (
     BACKWARDS,
     BIASES,
     FEATURES,
+    GATE_ROW,
+    GATE_STEP,
     HIDDEN_AT,
     HIDDEN_ROW,
     HIDDEN_STEP,
@@ -43,20 +45,21 @@ from dlrun.kernels.recurrent import (
     TIME,
     TURN,
     UNITS,
-    WIDTH,
     copy_columns,
 )
 
 POSITIONS = 48
 """Positions whose gates are multiplied with all panels of weights before the next ones: they stay in L2."""
 DEPTH = 128
-"""Positions that are summed at a time (whole samples if they are shorter): both factors of a panel stay in L1."""
+"""Positions that are summed at a time (whole steps if they have fewer rows): both factors of a panel stay in L1."""
 COLUMNS = 256
 """Columns of the weights' gradient made at a time, at most."""
 ROWS = 132
 """Rows of the weights' gradient made at a time, and one more: their sums stay in L2, and what they are made of, packed
 so far apart, lies in all sets of L1."""
-SCRATCH = DEPTH * (COLUMNS + ROWS) + ROWS * COLUMNS
+PACKED = (DEPTH + 1) * COLUMNS
+"""Reals that the packed gates take: a row more for each panel, or the panels' first rows would lie in one set of L1."""
+SCRATCH = PACKED + DEPTH * ROWS + ROWS * COLUMNS
 """Reals that the weights' gradient needs for each thread, besides a tile's edges."""
 
 
@@ -70,45 +73,50 @@ def recurrent_backward_input(
     Shapes: gates (rows, time, width), w (panels, gates, tile_columns): packed transposed, start (zeros, or dx),
     dx (rows, time, features). Partition: samples.
     """
-    time, features, width, depth = geometry[TIME], geometry[FEATURES], geometry[WIDTH], geometry[INPUTS]
-    first, last = first_of(rows, thread, threads) * time, last_of(rows, thread, threads) * time
-    start_row = features if accumulates != 0 else 0
-    for block in range(first, last, POSITIONS):
-        end = min(block + POSITIONS, last)
+    g, time, features, depth = geometry, geometry[TIME], geometry[FEATURES], geometry[INPUTS]
+    first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
+    steps_at_once = max(1, POSITIONS // max(1, last - first))
+    for step in range(0, time, steps_at_once):
+        end = min(step + steps_at_once, time)
         for i in range(0, features, tile_columns):
             columns, panel = min(tile_columns, features - i), shift(w, i * depth)
-            p = block
-            while p < end:
-                here, ahead = p * features + i if accumulates != 0 else 0, rows_ahead(end - p)
-                tile(
-                    shift(gates, p * width + geometry[INPUTS_AT]), width, 1, 0, panel, tile_columns, 0,
-                    shift(start, here), start_row, shift(dx, p * features + i), features,
-                    depth, 1, ahead, columns, real(NO_LIMIT),
-                )  # fmt: skip
-                p += ahead
+            for position in range(step, end):
+                r = first
+                while r < last:
+                    here, ahead = (r * time + position) * features + i, rows_ahead(last - r)
+                    tile(
+                        shift(gates, r * g[GATE_ROW] + position * g[GATE_STEP] + g[INPUTS_AT]), g[GATE_ROW], 1, 0,
+                        panel, tile_columns, 0, shift(start, here if accumulates != 0 else 0),
+                        time * features if accumulates != 0 else 0, shift(dx, here), time * features,
+                        depth, 1, ahead, columns, real(NO_LIMIT),
+                    )  # fmt: skip
+                    r += ahead
 
 
 @helper
 def pack_gates(gates, packed, first_row, samples, first_step, steps, columns, g):
-    """Copy columns of the gates' gradients of some samples' steps to packed (panels, samples * steps, tile_columns)."""
-    time, width, depth = g[TIME], g[WIDTH], samples * steps
-    for r in range(samples):
-        for s in range(first_step, first_step + steps):
-            position = time - 1 - s if g[BACKWARDS] != 0 else s
-            here = shift(gates, ((first_row + r) * time + position) * width)
-            out = shift(packed, (r * steps + s - first_step) * tile_columns)
+    """Copy columns of the gates' gradients of some samples' steps to packed (panels, depth + 1, tile_columns).
+
+    There are depth = steps * samples positions.
+    """
+    time, panel = g[TIME], steps * samples + 1
+    for s in range(first_step, first_step + steps):
+        position = time - 1 - s if g[BACKWARDS] != 0 else s
+        for r in range(samples):
+            here = shift(gates, (first_row + r) * g[GATE_ROW] + position * g[GATE_STEP])
+            out = shift(packed, ((s - first_step) * samples + r) * tile_columns)
             for n in range(0, columns, tile_columns):
-                copy_columns(shift(here, n), shift(out, n * depth))
+                copy_columns(shift(here, n), shift(out, n * panel))
 
 
 @helper
 def pack_inputs(x, hidden, packed, x_count, h_count, first_row, samples, first_step, steps, g):
-    """Copy what the weights multiply to packed (samples * steps, ROWS): x, the state before the step, and a 1."""
+    """Copy what the weights multiply to packed (steps * samples, ROWS): x, the state before the step, and a 1."""
     time, features = g[TIME], g[FEATURES]
-    for r in range(first_row, first_row + samples):
-        for s in range(first_step, first_step + steps):
-            position = time - 1 - s if g[BACKWARDS] != 0 else s
-            out = shift(packed, ((r - first_row) * steps + s - first_step) * ROWS)
+    for s in range(first_step, first_step + steps):
+        position = time - 1 - s if g[BACKWARDS] != 0 else s
+        for r in range(first_row, first_row + samples):
+            out = shift(packed, ((s - first_step) * samples + r - first_row) * ROWS)
             copy_entries(shift(x, (r * time + position) * features), out, x_count)
             if s > 0 or g[STATEFUL] != 0:
                 before = shift(hidden, r * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP])
@@ -126,8 +134,8 @@ def add_block(inputs, gates, sums, count, columns, depth):
         while i < count:
             out, ahead = shift(sums, i * columns + n), rows_ahead(count - i)
             tile(
-                shift(inputs, i), 1, ROWS, 0, shift(gates, n * depth), tile_columns, 0, out, columns, out, columns,
-                depth, 1, ahead, min(tile_columns, columns - n), real(NO_LIMIT),
+                shift(inputs, i), 1, ROWS, 0, shift(gates, n * (depth + 1)), tile_columns, 0, out, columns, out,
+                columns, depth, 1, ahead, min(tile_columns, columns - n), real(NO_LIMIT),
             )  # fmt: skip
             i += ahead
 
@@ -151,18 +159,18 @@ def multiply_columns(
 ):  # fmt: skip
     """Make columns of the gradients of the first rows of each: x_count of dw, h_count of du, b_count (0 or 1) of db."""
     time, total = g[TIME], x_count + h_count + b_count
-    packed, inputs, sums = scratch, shift(scratch, DEPTH * COLUMNS), shift(scratch, DEPTH * (COLUMNS + ROWS))
-    samples_at_once, steps_at_once = max(1, DEPTH // time), min(DEPTH, time)
+    packed, inputs, sums = scratch, shift(scratch, PACKED), shift(scratch, PACKED + DEPTH * ROWS)
+    steps_at_once = max(1, DEPTH // max(1, rows))
     for block in range(0, total, ROWS - 1):
         end = min(block + ROWS - 1, total)
         x_from, h_from = min(block, x_count), min(max(block - x_count, 0), h_count)
         x_rows, h_rows = min(end, x_count) - x_from, min(max(end - x_count, 0), h_count) - h_from
         b_rows = end - block - x_rows - h_rows
         clear(sums, (end - block) * columns)
-        for row in range(0, rows, samples_at_once):
-            samples = min(samples_at_once, rows - row)
-            for step in range(0, time, steps_at_once):
-                steps = min(steps_at_once, time - step)
+        for step in range(0, time, steps_at_once):
+            steps = min(steps_at_once, time - step)
+            for row in range(0, rows, DEPTH):
+                samples = min(DEPTH, rows - row)
                 pack_gates(shift(gates, first), packed, row, samples, step, steps, columns, g)
                 pack_inputs(
                     shift(x, x_from), shift(hidden, h_from), inputs, x_rows, h_rows, row, samples, step, steps, g

@@ -28,7 +28,7 @@ from dlrun.kernels.lang import (
     tile_columns,
 )
 from dlrun.kernels.products import NO_LIMIT, rows_ahead
-from dlrun.kernels.recurrent import BIASES, FEATURES, INPUTS, INPUTS_AT, LOOKUP, TIME, WIDTH
+from dlrun.kernels.recurrent import BIASES, FEATURES, GATE_ROW, GATE_STEP, INPUTS, INPUTS_AT, LOOKUP, TIME, WIDTH
 from dlrun.kernels.recurrent_gradients import COLUMNS, multiply_columns
 
 IDS = 48
@@ -67,18 +67,20 @@ def lookup_project(
 
 @helper
 def sum_by_id(ids, gates, sums, first, columns, g, rows):
-    """sums[id, n] = sum over the positions with this id, in their order, of gates[p, n], for a range of columns."""
-    positions, width, outputs = rows * g[TIME], g[WIDTH], g[INPUTS]
+    """sums[id, n] = sum over the positions with this id, step by step, of gates[p, n], for a range of columns."""
+    time, outputs = g[TIME], g[INPUTS]
     for id in range(g[LOOKUP]):
         out = shift(sums, id * outputs + first)
         for n in range(columns):
             out[n] = real(0)
-    for p in range(positions):
-        id = id_of(ids[p], g[LOOKUP])
-        if id >= 0:
-            row, out = shift(gates, p * width + first), shift(sums, id * outputs + first)
-            for n in range(columns):
-                put(out, n, get(out, n) + get(row, n))
+    for position in range(time):
+        for r in range(rows):
+            id = id_of(ids[r * time + position], g[LOOKUP])
+            if id >= 0:
+                gate = shift(gates, r * g[GATE_ROW] + position * g[GATE_STEP] + first)
+                out = shift(sums, id * outputs + first)
+                for n in range(columns):
+                    put(out, n, get(out, n) + get(gate, n))
 
 
 @kernel

@@ -4,6 +4,7 @@ from dlrun.kernels.embedding import id_of
 from dlrun.kernels.entries import copy_entries
 from dlrun.kernels.lang import first_of, helper, last_of, real, shift
 from dlrun.kernels.recurrent import (
+    GATE_ROW,
     HAS_MASK,
     LOOKUP,
     RECURRENT,
@@ -29,7 +30,7 @@ def run_position(cell, x, w, u, bias, mask, gates, state, hidden, y, scratch, g,
             look_up_inputs(id_of(x[row], g[LOOKUP]), w, z, width)
         else:
             project_inputs(x, w, bias, gates, row, 1, 0, 1, g)
-            copy_entries(shift(gates, row * width), z, width)
+            copy_entries(shift(gates, row * g[GATE_ROW]), z, width)
         add_product(h, units, units, u, z, width, 1, g[RECURRENT])
         if g[HAS_MASK] == 0 or mask[row] != real(0):
             cell(z, active, c, h, units)

@@ -77,7 +77,10 @@ class LSTM(Recurrent):
 
 @helper_apart
 def lstm_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
-    """c = f c + i g, h = o tanh(c), with i, f, o = sigmoid and g = tanh of z."""
+    """c = f c + i g, h = o tanh(c), with i, f, o = sigmoid and g = tanh of z.
+
+    In two loops: a round of one would wait for a tanh, and then for that of its result.
+    """
     forget, candidate, out = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units)
     z_forget, z_candidate, z_out = shift(z, units), shift(z, 2 * units), shift(z, 3 * units)
     for j in range(units):
@@ -89,7 +92,8 @@ def lstm_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
         put(candidate, j, g)
         put(out, j, o)
         put(c, j, state)
-        put(h, j, o * tanh(state))
+    for j in range(units):
+        h[j] = out[j] * tanh(c[j])
 
 
 @helper_apart

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from dlrun.kernels.lang import Kernel
 from dlrun.kernels.recurrent import (
     FEATURES,
+    GATE_STEP,
     GEOMETRY,
     INPUTS,
     STEPS,
     STRIP,
     TIME,
-    WIDTH,
     pack_panels,
     pack_panels_transposed,
 )
@@ -76,16 +76,24 @@ class Way:
         self.all_states = (self.time + layer.stateful) * self.units
         """The entries of a sample's states: of all steps, and before them that with which a stateful layer begins."""
         self.hidden = emit.saved(f"{self.prefix}hidden", self.all_states) if is_apart else emit.output
-        keeps_states = self.cell.has_state and (emit.gradients or layer.stateful)
-        self.state = (self.all_states, self.units) if keeps_states else (0, 0)
+        self.keeps_states = self.cell.has_state and (emit.gradients or layer.stateful)
         self.strip = ScratchSize(STRIP * (self.width + 2 * self.units) + self.width + MOST_COLUMNS)
         """Room for what a step of a strip of samples works on: gates, hidden states and states; and for a sample's
         gates after activation, where they aren't kept."""
 
+    def _walk(self, sample: int, step: int) -> tuple[int, int]:
+        """Return how far apart samples, and steps, of a buffer are that has so many entries for each.
+
+        Where a way back follows, all samples of a step lie together.
+        """
+        return (step, step * self.emit.batch) if self.emit.gradients else (sample, step)
+
     @property
     def states(self) -> dict[str, Any]:
         """The states' buffer, as an argument, for cells that have states."""
-        return {"states": self.emit.saved(f"{self.prefix}states", self.state[0])} if self.cell.has_state else {}
+        if not self.cell.has_state:
+            return {}
+        return {"states": self.emit.saved(f"{self.prefix}states", self.all_states if self.keeps_states else 0)}
 
     @property
     def output_walk(self) -> tuple[int, int, int]:
@@ -101,20 +109,22 @@ class Way:
     def geometry(self) -> Buffer:
         """The sizes, in the order in which `dlrun.kernels.recurrent` names them."""
         units = self.units
-        own = (units * self.layer.stateful, self.all_states, units)
+        row, step = self._walk(self.all_states, units)
+        own, state = (step * self.layer.stateful, row, step), (row, step) if self.keeps_states else (0, 0)
         hidden = self.output_walk if self.hidden is self.emit.output else own
         values = (
             self.time, self.features, units, self.width, self.cell.inputs_at * units, self.outputs, self.outputs,
             self.cell.turn * units, int(self.direction.is_backwards), self.kept, int(self.emit.mask is not None),
-            int(self.zero_masked), int(self.layer.return_sequences), *hidden, *self.state, *self.output_walk,
+            int(self.zero_masked), int(self.layer.return_sequences), *hidden, *state, *self.output_walk,
             self.cell.bias_rows if self.layer.use_bias else 0, self.ids, int(self.layer.stateful),
+            *self._walk(self.kept * self.width, self.width),
         )  # fmt: skip
         return self.emit.constant(f"{self.prefix}geometry", values, "int64")
 
     @property
     def table_geometry(self) -> Buffer:
         """The sizes of a table, as if it were one sample, and its rows were the steps."""
-        sizes = {TIME: self.ids, FEATURES: self.features, WIDTH: self.outputs, INPUTS: self.outputs}
+        sizes = {TIME: self.ids, FEATURES: self.features, GATE_STEP: self.outputs, INPUTS: self.outputs}
         values = tuple(sizes.get(place, 0) for place in range(GEOMETRY))
         return self.emit.constant(f"{self.prefix}table_geometry", values, "int64")
 
@@ -191,16 +201,13 @@ class Way:
         """Emit the copies of a stateful layer's state: of that which is kept to the start, or of the end's to keep."""
         if not self.layer.stateful:
             return
+        row, step = self._walk(self.all_states, self.units)
         for name, states in {"hidden": self.hidden, **self.states}.items():
-            kept, all_states, last = (
-                self.emit.kept(f"carried_{name}", self.units),
-                self.all_states,
-                self.time * self.units,
-            )
+            kept = self.emit.kept(f"carried_{name}", self.units)
             source, target = (kept, states) if begins else (states, kept)
             self.emit.call(
-                copy_state, source=source, target=target, source_row=self.units if begins else all_states,
-                source_at=0 if begins else last, target_row=all_states if begins else self.units, target_at=0,
+                copy_state, source=source, target=target, source_row=self.units if begins else row,
+                source_at=0 if begins else self.time * step, target_row=row if begins else self.units, target_at=0,
                 units=self.units, rows=self.emit.rows,
             )  # fmt: skip
 
