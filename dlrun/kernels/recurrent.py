@@ -111,30 +111,44 @@ def pack_panels_transposed(
 
 
 @helper
-def project_inputs(x, w, bias, gates, first_row, count, position, steps, g):
-    """Write the inputs' part of the gates, bias included, for some samples' positions from `position` on.
+def multiply_positions(
+    a, a_sample, a_step, panel, start, start_sample, start_step, c, c_sample, c_step, samples, steps, depth, columns
+):  # fmt: skip
+    """c = start + a · panel at some samples' steps; entries of samples, and of steps, are so far apart.
 
     A tile takes one step of several samples, or several steps of one sample: whatever there are more of.
     """
+    rows, others, a_row, a_next, start_row, start_next, c_row, c_next = (
+        samples, steps, a_sample, a_step, start_sample, start_step, c_sample, c_step,
+    )  # fmt: skip
+    if samples < steps:
+        rows, others, a_row, a_next, start_row, start_next, c_row, c_next = (
+            steps, samples, a_step, a_sample, start_step, start_sample, c_step, c_sample,
+        )  # fmt: skip
+    for other in range(others):
+        r = 0
+        while r < rows:
+            ahead = rows_ahead(rows - r)
+            tile(
+                shift(a, other * a_next + r * a_row), a_row, 1, 0, panel, tile_columns, 0,
+                shift(start, other * start_next + r * start_row), start_row,
+                shift(c, other * c_next + r * c_row), c_row, depth, 1, ahead, columns, real(NO_LIMIT),
+            )  # fmt: skip
+            r += ahead
+
+
+@helper
+def project_inputs(x, w, bias, gates, first_row, count, position, steps, g):
+    """Write the inputs' part of the gates, bias included, for some samples' positions from `position` on."""
     time, features, at, gate_row, gate_step = g[TIME], g[FEATURES], g[INPUTS_AT], g[GATE_ROW], g[GATE_STEP]
     slot = position if g[KEPT] == time else 0
     here = shift(gates, first_row * gate_row + slot * gate_step)
     inputs = shift(x, (first_row * time + position) * features)
-    x_row, x_next, row, next, rows, others = time * features, features, gate_row, gate_step, count, steps
-    if count < steps:
-        x_row, x_next, row, next, rows, others = features, time * features, gate_step, gate_row, steps, count
     for n in range(0, g[INPUTS], tile_columns):
-        columns, start = min(tile_columns, g[INPUTS] - n), shift(bias, at + n)
-        for other in range(others):
-            a, c = shift(inputs, other * x_next), shift(here, other * next + at + n)
-            r = 0
-            while r < rows:
-                ahead = rows_ahead(rows - r)
-                tile(
-                    shift(a, r * x_row), x_row, 1, 0, shift(w, n * features), tile_columns, 0, start, 0,
-                    shift(c, r * row), row, features, 1, ahead, columns, real(NO_LIMIT),
-                )  # fmt: skip
-                r += ahead
+        multiply_positions(
+            inputs, time * features, features, shift(w, n * features), shift(bias, at + n), 0, 0, shift(here, at + n),
+            gate_row, gate_step, count, steps, features, min(tile_columns, g[INPUTS] - n),
+        )  # fmt: skip
     for r in range(count):
         for p in range(steps):
             copy_entries(bias, shift(here, r * gate_row + p * gate_step), at)

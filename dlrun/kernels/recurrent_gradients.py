@@ -46,6 +46,7 @@ from dlrun.kernels.recurrent import (
     TURN,
     UNITS,
     copy_columns,
+    multiply_positions,
 )
 
 POSITIONS = 48
@@ -75,22 +76,16 @@ def recurrent_backward_input(
     """
     g, time, features, depth = geometry, geometry[TIME], geometry[FEATURES], geometry[INPUTS]
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
-    steps_at_once = max(1, POSITIONS // max(1, last - first))
+    steps_at_once, start_step = max(1, POSITIONS // max(1, last - first)), features if accumulates != 0 else 0
     for step in range(0, time, steps_at_once):
-        end = min(step + steps_at_once, time)
+        inputs = shift(gates, first * g[GATE_ROW] + step * g[GATE_STEP] + g[INPUTS_AT])
         for i in range(0, features, tile_columns):
-            columns, panel = min(tile_columns, features - i), shift(w, i * depth)
-            for position in range(step, end):
-                r = first
-                while r < last:
-                    here, ahead = (r * time + position) * features + i, rows_ahead(last - r)
-                    tile(
-                        shift(gates, r * g[GATE_ROW] + position * g[GATE_STEP] + g[INPUTS_AT]), g[GATE_ROW], 1, 0,
-                        panel, tile_columns, 0, shift(start, here if accumulates != 0 else 0),
-                        time * features if accumulates != 0 else 0, shift(dx, here), time * features,
-                        depth, 1, ahead, columns, real(NO_LIMIT),
-                    )  # fmt: skip
-                    r += ahead
+            here = (first * time + step) * features + i
+            multiply_positions(
+                inputs, g[GATE_ROW], g[GATE_STEP], shift(w, i * depth), shift(start, here if accumulates != 0 else 0),
+                time * start_step, start_step, shift(dx, here), time * features, features, last - first,
+                min(steps_at_once, time - step), depth, min(tile_columns, features - i),
+            )  # fmt: skip
 
 
 @helper
