@@ -1,6 +1,5 @@
 """Steps, stops, statuses, and what they cost in memory."""
 
-import _thread
 import ctypes
 import gc
 import os
@@ -49,7 +48,7 @@ def steps(count):
 def threads_left():
     """How many threads there are a moment later, when those that have done their work are gone."""
     time.sleep(0.05)
-    return _thread._count()
+    return threading.active_count()
 
 
 def test_all_steps_are_done():
@@ -89,7 +88,7 @@ def test_an_exception_in_the_poll_stops_the_run_and_is_raised():
     def poll(done):
         raise KeyboardInterrupt
 
-    before = _thread._count()
+    before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         made.run(*steps(2_000_000), poll)
     assert threads_left() == before
@@ -99,7 +98,7 @@ def test_an_exception_in_the_poll_stops_the_run_and_is_raised():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_signal_leaves_no_thread_behind(threads):
     """Nobody may touch the memory once the run has ended: it may be gone soon."""
-    made, before = executor(threads=threads), _thread._count()
+    made, before = executor(threads=threads), threading.active_count()
     timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
