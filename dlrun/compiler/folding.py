@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 
 def emit_folded_weights(builder: Builder, node: Node, normalization: Node) -> None:
     """Emit the call that makes a node's folded kernel and bias, which `Emitter.variable` then gives the layer."""
-    from dlrun.layers.batch_normalization import BatchNormalization
-
-    layer, channels = normalization.layer, normalization.output_shape[-1]
-    assert isinstance(layer, BatchNormalization)
+    epsilon, channels = normalization.layer.folded_epsilon, normalization.output_shape[-1]
+    assert epsilon is not None
     ones, zeros = builder.constant(f"ones/{channels}", (1.0,) * channels), builder.zeros(channels)
 
     def variable(owner: Node, name: str, default: Buffer) -> Buffer:
@@ -32,5 +30,5 @@ def emit_folded_weights(builder: Builder, node: Node, normalization: Node) -> No
         moving_variance=variable(normalization, "moving_variance", ones),
         folded_w=builder.buffer(folded_name(node, "kernel"), kernel.size),
         folded_b=builder.buffer(folded_name(node, "bias"), channels),
-        scratch=ScratchSize(channels), epsilon=layer.epsilon, count=kernel.size // channels, channels=channels,
+        scratch=ScratchSize(channels), epsilon=epsilon, count=kernel.size // channels, channels=channels,
     )  # fmt: skip

@@ -71,7 +71,7 @@ def recurrent_backward_input(
 ) -> None:  # fmt: skip
     """dx[p, i] = sum_n dgates[p, n] w[i, n], added to `start` if it accumulates: the other direction's.
 
-    Shapes: gates (rows, time, width), w (panels, gates, tile_columns): packed transposed, start (zeros, or dx),
+    Shapes: gates (time, rows, width), w (panels, gates, tile_columns): packed transposed, start (zeros, or dx),
     dx (rows, time, features). Partition: samples.
     """
     g, time, features, depth = geometry, geometry[TIME], geometry[FEATURES], geometry[INPUTS]
@@ -185,7 +185,7 @@ def recurrent_backward_weights(
     """dw = sum of x dgates, du = sum of h_before dgates, db = sum of dgates, over all samples and steps.
 
     With a lookup, dw and the inputs' part of db are made elsewhere (`recurrent_lookup`).
-    Shapes: x (rows, time, features), hidden (rows, steps, units), gates (rows, time, width), dw (features, inputs),
+    Shapes: x (rows, time, features), hidden (rows, steps, units), gates (time, rows, width), dw (features, inputs),
     du (units, recurrent), db (biases, inputs). Partition: panels of columns.
     """
     g = geometry

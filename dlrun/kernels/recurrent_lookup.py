@@ -90,7 +90,7 @@ def lookup_backward_weights(
 ) -> None:  # fmt: skip
     """sums = dgates summed by id, dw = tableᵀ sums, db = the sum of sums.
 
-    Shapes: ids (rows, time), table (vocabulary, features), gates (rows, time, width), sums
+    Shapes: ids (rows, time), table (vocabulary, features), gates (time, rows, width), sums
     (vocabulary, inputs), dw (features, inputs), db (inputs). Partition: panels of columns.
     """
     outputs, inputs = geometry[INPUTS], shift(gates, geometry[INPUTS_AT])

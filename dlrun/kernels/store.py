@@ -102,7 +102,7 @@ def _compile(kernel: Kernel, target: Target) -> bytes:
 def _link(codes: Mapping[Kernel, bytes], target: Target) -> None:
     """Link the object code of kernels into this process, where it stays for the process's life, and note its places.
 
-    All at once: LLVM's linker takes 4 ms for 18 kernels, and 23 with an engine for each. None defines a symbol that
+    All at once: LLVM's linker takes 4 ms for 18 kernels, 21 to 46 with an engine for each. None defines a symbol that
     another one has, as each exports its own alone, which its key is part of.
     """
     from llvmlite import binding

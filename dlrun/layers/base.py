@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 """The shape of one sample: the batch is left out."""
+TimeView = Literal["each step", "all steps"]
+"""How a layer only looks at its input: at a sequence's steps as samples, or at such samples as sequences again."""
 MaskRule = Literal["drop", "pass", "merge", "make"]
 """What a layer's output has for a mask, which tells a sequence's real positions from padding.
 
@@ -59,14 +61,10 @@ class Layer(Component):
     """What mask the output has: only a layer that keeps the order of time can pass one on."""
     starts_mask: ClassVar[bool] = False
     """Whether it makes a mask where its inputs have none."""
-    time_view: ClassVar[Literal["each step", "all steps"] | None] = None
-    """Whether it only looks at a sequence's steps as samples ("each step"), or at such samples as sequences again."""
+    time_view: ClassVar[TimeView | None] = None
+    """Whether it is but another view of its input, and which."""
     kernel_ends_in_outputs: ClassVar[bool] = False
     """Whether the kernel's last axes count the outputs, of which each has a column of weights then."""
-    is_normalization: ClassVar[bool] = False
-    """Whether in inference it is a factor and a summand for each channel, by its fields and variables, which the layer
-    before can take into a kernel that ends in outputs: (x - moving_mean) / sqrt(moving_variance + epsilon) * gamma +
-    beta, without those that it lacks."""
     adds_loss: ClassVar[str | None] = None
     """What the term is called that the layer adds to the loss, as in train/NAME, if it adds one.
 
@@ -121,6 +119,15 @@ class Layer(Component):
     def keeps_state(self) -> bool:
         """Whether it keeps a state from one batch to the next, in which each row goes on where that before it ended."""
         return False
+
+    @property
+    def folded_epsilon(self) -> float | None:
+        """The epsilon of a normalisation by moving statistics, which in inference the layer before can take in.
+
+        It is then (x - moving_mean) / sqrt(moving_variance + epsilon) * gamma + beta for each channel, by its
+        variables, without those that it lacks.
+        """
+        return None
 
     @property
     def known_ids(self) -> int | None:

@@ -57,7 +57,11 @@ class BatchNormalization(Normalization):
     """How the moving variance starts."""
 
     fuses_relu: ClassVar[bool] = True
-    is_normalization: ClassVar[bool] = True
+
+    @property
+    def folded_epsilon(self) -> float | None:
+        """What is added to the variance."""
+        return self.epsilon
 
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
         """Return gamma, beta, moving_mean and moving_variance, each (channels,)."""

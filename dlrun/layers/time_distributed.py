@@ -12,7 +12,7 @@ from pydantic import Field
 
 from dlrun.errors import ShapeError
 from dlrun.layers.activation import FunctionLayer
-from dlrun.layers.base import Layer, Shape, shape_text
+from dlrun.layers.base import Layer, Shape, TimeView, shape_text
 from dlrun.layers.dense import Dense
 from dlrun.layers.l2_normalize import L2Normalize
 from dlrun.layers.layer_normalization import LayerNormalization
@@ -96,7 +96,7 @@ class EachStep(Layer):
     """How many steps there are."""
 
     is_alias: ClassVar[bool] = True
-    time_view: ClassVar[Literal["each step", "all steps"] | None] = "each step"
+    time_view: ClassVar[TimeView | None] = "each step"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return the shape of a step."""
@@ -119,7 +119,7 @@ class AllSteps(Layer):
     """How many steps there are."""
 
     is_alias: ClassVar[bool] = True
-    time_view: ClassVar[Literal["each step", "all steps"] | None] = "all steps"
+    time_view: ClassVar[TimeView | None] = "all steps"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """Return (time, ...)."""

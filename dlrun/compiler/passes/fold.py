@@ -12,7 +12,7 @@ def fold_normalizations(graph: Graph) -> None:
     the fusing of ReLUs and pools, which then see the convolution.
     """
     for node in graph.nodes.values():
-        if not node.layer.is_normalization or node.name in graph.outputs.values():
+        if node.layer.folded_epsilon is None or node.name in graph.outputs.values():
             continue
         source = graph.nodes.get(node.inputs[0])
         if source is None or graph.readers(source.name) != 1 or source.folded is not None:
