@@ -1,7 +1,8 @@
 """A process that works on a sweep's trials, one after the other, until nothing is left.
 
-`python -m dlrun.sweep.worker FOLDER BUDGET` is what `--jobs` starts several of. It tells its events on standard output;
-the end of its standard input is the end of the command that started it, and interrupts it.
+`python -m dlrun.sweep.worker FOLDER BUDGET` is what `--jobs` starts several of. It tells its events on standard output.
+The end of the command that started it interrupts it, whether it sees it by the end of its standard input or by nobody
+reading what it tells: its trial is left for whoever comes next.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from dlrun.errors import Interrupted
 from dlrun.sweep.folder import SweepFolder
@@ -48,10 +50,22 @@ def main(folder: SweepFolder, budget: int) -> int:
         signal.signal(number, signal.default_int_handler)
     threading.Thread(target=_follow, args=(os.getpid(),), daemon=True).start()
     try:
-        work(Study(folder, folder.sweep()), budget, folder.read()["command"], Teller(output.write))
-    except (Interrupted, KeyboardInterrupt, BrokenPipeError):
+        work(Study(folder, folder.sweep()), budget, folder.read()["command"], Teller(_to(output)))
+    except (Interrupted, KeyboardInterrupt):
         return INTERRUPTED
     return 0
+
+
+def _to(output: TextIO) -> Callable[[str], None]:
+    """Return a function that writes; where nobody reads any more it raises KeyboardInterrupt."""
+
+    def write(text: str) -> None:
+        try:
+            output.write(text)
+        except BrokenPipeError:
+            raise KeyboardInterrupt from None
+
+    return write
 
 
 def _follow(process: int) -> None:

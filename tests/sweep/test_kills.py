@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -54,6 +55,27 @@ def test_kills_at_any_moment_change_nothing(place, undisturbed, jobs, kills):
         process.communicate()
     assert "8 finished, of a budget of 8" in place.call(*COMMAND).stdout
     assert_same_sweeps(folder_of(place, "slow-1"), undisturbed)
+
+
+def test_a_worker_whose_command_is_gone_leaves_its_trial_to_others(place, undisturbed):
+    """Nobody reads what it tells, and its standard input hasn't ended yet."""
+    place.write(SLOW, "slow.yaml")
+    process, folder = place.start(*COMMAND), folder_of(place, "slow-1")
+    wait_until(lambda: running(folder))
+    process.kill()
+    process.communicate()
+    done = states(folder).get("COMPLETE", 0)
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "dlrun.sweep.worker", str(folder.path), "8"]
+    options = {"stdout": writing, "cwd": place.folder, "env": place.environment()}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, **options) as worker:
+        os.close(writing)
+        assert worker.wait(timeout=60) == 130
+    assert set(states(folder)) <= {"COMPLETE", "RUNNING", "WAITING"}
+    assert states(folder).get("COMPLETE", 0) == done < 8
+    place.call("sweep", "resume", "slow-1")
+    assert_same_sweeps(folder, undisturbed)
 
 
 def test_two_commands_at_once_share_the_trials(place, undisturbed):
