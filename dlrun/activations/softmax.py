@@ -3,9 +3,10 @@
 from typing import ClassVar, Literal
 
 from dlrun.activations.base import Activation
-from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, real, shift
+from dlrun.kernels.entries import get, put
+from dlrun.kernels.lang import In, Live, Out, Size, Thread, Threads, first_of, kernel, last_of, shift
 from dlrun.kernels.math import exp
-from dlrun.kernels.statistics import row_max, row_sum
+from dlrun.kernels.statistics import row_dot, row_max, row_sum
 
 
 @kernel
@@ -16,7 +17,7 @@ def softmax_forward(x: In, y: Out, rows: Live, size: Size, width: Size, thread: 
         z, p = shift(x, part * width), shift(y, part * width)
         top = row_max(z, width)
         for i in range(width):
-            p[i] = exp(z[i] - top)
+            put(p, i, exp(get(z, i) - top))
         total = row_sum(p, width)
         for i in range(width):
             p[i] = p[i] / total
@@ -30,11 +31,9 @@ def softmax_backward(
     parts = size // width
     for part in range(first_of(rows, thread, threads) * parts, last_of(rows, thread, threads) * parts):
         y, g, out = shift(saved, part * width), shift(dy, part * width), shift(dx, part * width)
-        mean = real(0)
+        mean = row_dot(y, g, width)
         for i in range(width):
-            mean += y[i] * g[i]
-        for i in range(width):
-            out[i] = y[i] * (g[i] - mean)
+            put(out, i, get(y, i) * (get(g, i) - mean))
 
 
 class Softmax(Activation):

@@ -24,7 +24,7 @@ sigmoid = Primitive("dlrun.kernels.polynomials:sigmoid")
 softplus = Primitive("dlrun.kernels.polynomials:softplus")
 """log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)); 4 ulp."""
 erf = Primitive("dlrun.kernels.polynomials:erf")
-"""The error function 2 / sqrt(pi) * integral of exp(-t²) from 0 to x; 2 ulp."""
+"""The error function 2 / sqrt(pi) * integral of exp(-t²) from 0 to x; 3 ulp."""
 sqrt = Primitive("dlrun.kernels.polynomials:sqrt")
 """The square root, correctly rounded; NaN below 0."""
 normal_quantile = Primitive("dlrun.kernels.polynomials:normal_quantile")

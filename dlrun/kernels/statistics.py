@@ -14,6 +14,7 @@ from dlrun.kernels.lang import (
     In,
     Live,
     Out,
+    Primitive,
     Scratch,
     Size,
     Thread,
@@ -27,6 +28,14 @@ from dlrun.kernels.lang import (
 )
 from dlrun.plan import CHUNKS
 
+row_sum = Primitive("dlrun.kernels.row_vectors:row_sum")
+"""row_sum(x, count): the sum of x[0 .. count)."""
+row_max = Primitive("dlrun.kernels.row_vectors:row_max")
+"""row_max(x, count): the largest of x[0 .. count), NaN left out; minus infinity without any."""
+row_dot = Primitive("dlrun.kernels.row_vectors:row_dot")
+"""row_dot(x, y, count): the sum of x[i] y[i], i < count."""
+row_squares = Primitive("dlrun.kernels.row_vectors:row_squares")
+"""row_squares(x, mean, count): the sum of (x[i] - mean)², i < count."""
 BLOCK = 64
 """Places whose mean and deviations are taken together: part of the bits."""
 
@@ -96,41 +105,3 @@ def combine_statistics(partials, mean, m2, rows, places, channels):
             other = shift(partials, 2 * chunk * channels)
             merge_statistics(mean, m2, done, other, shift(other, channels), count, channels)
             done += count
-
-
-@helper
-def row_max(x, count):
-    """Return the largest of x[0 .. count), count > 0: eight maxima side by side."""
-    m0 = m1 = m2 = m3 = m4 = m5 = m6 = m7 = x[0]
-    done = count // 8 * 8
-    for i in range(0, done, 8):
-        m0 = max(m0, x[i])
-        m1 = max(m1, x[i + 1])
-        m2 = max(m2, x[i + 2])
-        m3 = max(m3, x[i + 3])
-        m4 = max(m4, x[i + 4])
-        m5 = max(m5, x[i + 5])
-        m6 = max(m6, x[i + 6])
-        m7 = max(m7, x[i + 7])
-    for i in range(done, count):
-        m0 = max(m0, x[i])
-    return max(max(max(m0, m4), max(m1, m5)), max(max(m2, m6), max(m3, m7)))
-
-
-@helper
-def row_sum(x, count):
-    """Return the sum of x[0 .. count): eight sums side by side, so that none waits for the last addition."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = real(0)
-    done = count // 8 * 8
-    for i in range(0, done, 8):
-        s0 += x[i]
-        s1 += x[i + 1]
-        s2 += x[i + 2]
-        s3 += x[i + 3]
-        s4 += x[i + 4]
-        s5 += x[i + 5]
-        s6 += x[i + 6]
-        s7 += x[i + 7]
-    for i in range(done, count):
-        s0 += x[i]
-    return ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))

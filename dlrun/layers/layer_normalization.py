@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlrun.kernels.chunks import clear
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
     Live,
@@ -22,7 +23,7 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.math import rsqrt
-from dlrun.kernels.statistics import row_sum
+from dlrun.kernels.statistics import row_squares, row_sum
 from dlrun.layers.base import Shape
 from dlrun.layers.chunks import emit_combination
 from dlrun.layers.normalization import Normalization
@@ -98,12 +99,9 @@ def layer_normalization_forward(
     for p in range(first_of(rows, thread, threads) * places, last_of(rows, thread, threads) * places):
         x_here, y_here = shift(x, p * width), shift(y, p * width)
         mean = row_sum(x_here, width) * share
+        inverse = rsqrt(row_squares(x_here, mean, width) * share + epsilon)
         for i in range(width):
-            deviation = x_here[i] - mean
-            y_here[i] = deviation * deviation
-        inverse = rsqrt(row_sum(y_here, width) * share + epsilon)
-        for i in range(width):
-            y_here[i] = (x_here[i] - mean) * inverse * gamma[i] + beta[i]
+            put(y_here, i, (get(x_here, i) - mean) * inverse * get(gamma, i) + get(beta, i))
         means[p], inverses[p] = mean, inverse
 
 
@@ -122,13 +120,13 @@ def layer_normalization_backward_input(
         x_here, g_here, out = shift(x, p * width), shift(dy, p * width), shift(dx, p * width)
         mean, inverse = means[p], inverses[p]
         for i in range(width):
-            g = g_here[i] * gamma[i]
-            scratch[i] = g
-            product[i] = g * ((x_here[i] - mean) * inverse)
+            g = get(g_here, i) * get(gamma, i)
+            put(scratch, i, g)
+            put(product, i, g * ((get(x_here, i) - mean) * inverse))
         level = row_sum(scratch, width) * share
         slope = row_sum(product, width) * share * inverse
         for i in range(width):
-            out[i] = inverse * (scratch[i] - level - (x_here[i] - mean) * slope)
+            put(out, i, inverse * (scratch[i] - level - (get(x_here, i) - mean) * slope))
 
 
 @kernel

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from dlrun.initializers import INITIALIZERS, Initializer, Ones
 from dlrun.kernels.chunks import clear
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
     Live,
@@ -25,7 +26,7 @@ from dlrun.kernels.lang import (
     shift,
 )
 from dlrun.kernels.math import rsqrt
-from dlrun.kernels.statistics import row_sum
+from dlrun.kernels.statistics import row_dot, row_sum
 from dlrun.layers.base import Layer, MaskRule, Shape
 from dlrun.layers.chunks import emit_combination
 from dlrun.layers.variable import Variable
@@ -112,11 +113,9 @@ def rms_normalization_forward(
     share = real(1) / real(width)
     for p in range(first_of(rows, thread, threads) * places, last_of(rows, thread, threads) * places):
         x_here, y_here = shift(x, p * width), shift(y, p * width)
+        inverse = rsqrt(row_dot(x_here, x_here, width) * share + epsilon)
         for i in range(width):
-            y_here[i] = x_here[i] * x_here[i]
-        inverse = rsqrt(row_sum(y_here, width) * share + epsilon)
-        for i in range(width):
-            y_here[i] = x_here[i] * inverse * gamma[i]
+            put(y_here, i, get(x_here, i) * inverse * get(gamma, i))
         inverses[p] = inverse
 
 
@@ -134,12 +133,12 @@ def rms_normalization_backward_input(
     for p in range(first_of(rows, thread, threads) * places, last_of(rows, thread, threads) * places):
         x_here, g_here, out, inverse = shift(x, p * width), shift(dy, p * width), shift(dx, p * width), inverses[p]
         for i in range(width):
-            g = g_here[i] * gamma[i]
-            scratch[i] = g
-            product[i] = g * x_here[i]
+            g = get(g_here, i) * get(gamma, i)
+            put(scratch, i, g)
+            put(product, i, g * get(x_here, i))
         slope = row_sum(product, width) * share * inverse * inverse
         for i in range(width):
-            out[i] = inverse * (scratch[i] - x_here[i] * slope)
+            put(out, i, inverse * (scratch[i] - get(x_here, i) * slope))
 
 
 @kernel

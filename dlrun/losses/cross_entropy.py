@@ -9,6 +9,7 @@ from pydantic import Field
 
 from dlrun.data.signature import Feature
 from dlrun.kernels.chunks import clear
+from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
     InInt,
@@ -109,7 +110,7 @@ def softmax_cross_entropy(
             else:
                 top = row_max(logits, classes)
                 for j in range(classes):
-                    probability[j] = exp(logits[j] - top)
+                    put(probability, j, exp(get(logits, j) - top))
                 total = row_sum(probability, classes)
                 weight = class_weights[label]
                 of_label = (real(1) - smoothing) * logits[label]

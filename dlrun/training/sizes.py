@@ -12,7 +12,7 @@ FEWEST_ROWS = 16
 """Fewer rows at a time would spend their time on the steps' beginnings."""
 MOST_OF_A_BATCH = 1 << 24
 """Numbers that the network may give for an evaluation's batch."""
-BYTES_IN_CACHE = 12 << 20
+BYTES_IN_CACHE = 6 << 20
 """What of a step's intermediate results stays in the last cache: about a core's share of it on a server or a laptop."""
 WORK_OF_A_THREAD = 250_000
 """Floating-point operations of a forward pass that make another thread worth its barriers: a step of some 20 us."""

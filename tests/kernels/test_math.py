@@ -96,7 +96,7 @@ FUNCTIONS = {
     "tanh": (apply_tanh, np.tanh, 4, {np.inf: 1, -np.inf: -1, 0: 0}),
     "sigmoid": (apply_sigmoid, lambda x: 1 / (1 + np.exp(-x)), 4, {np.inf: 1, -np.inf: 0, 0: 0.5}),
     "softplus": (apply_softplus, lambda x: np.logaddexp(0, x), 4, {np.inf: np.inf, -np.inf: 0}),
-    "erf": (apply_erf, true_erf, 2, {np.inf: 1, -np.inf: -1, 0: 0}),
+    "erf": (apply_erf, true_erf, 3, {np.inf: 1, -np.inf: -1, 0: 0}),
     "sqrt": (apply_sqrt, np.sqrt, 0.5, {np.inf: np.inf, 0: 0, -1: np.nan}),
     "rsqrt": (apply_rsqrt, lambda x: 1 / np.sqrt(x), 1.5, {np.inf: 0, 0: np.inf, -1: np.nan}),
 }
@@ -141,10 +141,26 @@ def test_float32_stays_within_its_bound_over_the_whole_range(name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_limits_and_nan(name, precision):
     function, _, _, limits = FUNCTIONS[name]
-    x = np.array([np.nan, *limits], precision)
+    bits = np.array([0x7FC00000, 0x7FC00001, 0x7FFFFFFF, -1], np.int32)  # NaN of several kinds
+    x = np.concatenate([bits.view(np.float32).astype(precision), np.array([*limits], precision)])
     y = np.zeros_like(x)
     call_kernel(function, precision, x=x, y=y, count=len(x))
-    np.testing.assert_array_equal(y, np.array([np.nan, *limits.values()], precision))
+    np.testing.assert_array_equal(y, np.array([np.nan] * len(bits) + [*limits.values()], precision))
+
+
+@pytest.mark.parametrize(("end", "beyond"), [(-87.336544, 0), (88.722839, np.inf)])
+def test_exp_at_its_ends(end, beyond):
+    """Zero below the smallest normal number, infinity above the largest: never a subnormal one, never NaN."""
+    around = np.float32(end).view(np.int32) + np.arange(-2000, 2000, dtype=np.int32)
+    x = around.view(np.float32)
+    y = np.zeros_like(x)
+    call_kernel(apply_exp, "float32", x=x, y=y, count=len(x))
+    normal = (y >= TINY) & np.isfinite(y)
+    assert set(y[~normal]) == {beyond}
+    with np.errstate(over="ignore"):
+        true = np.exp(x.astype(np.float64)).astype(np.float32)
+    wrong = normal != ((true >= TINY) & np.isfinite(true))
+    assert np.abs(x[wrong] - end).max(initial=0) <= 2 * np.spacing(np.float32(abs(end)))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -67,7 +67,10 @@ def test_fifty_steps(path, precision):
     if precision == "float32" and is_normalised(run):
         as_near_as_torch(path)
     else:
-        np.testing.assert_allclose(run.train(STEPS), run.train_torch(STEPS)[0], rtol=TOLERANCE[precision])
+        of_logits = 8 * np.finfo(np.float64).eps  # a loss near 0 is the difference of two near some multiple of 1
+        np.testing.assert_allclose(
+            run.train(STEPS), run.train_torch(STEPS)[0], rtol=TOLERANCE[precision], atol=of_logits
+        )
 
 
 def as_near_as_torch(path):
