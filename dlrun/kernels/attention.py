@@ -36,6 +36,7 @@ from dlrun.kernels.math import exp
 from dlrun.kernels.noise import draw_entries
 from dlrun.kernels.philox import UNIFORMS
 from dlrun.kernels.products import rows_ahead
+from dlrun.kernels.transposing import transpose
 
 LOWEST = -1e30
 """Below every score, yet finite: minus infinity less minus infinity would be NaN."""
@@ -57,15 +58,6 @@ def rows_of(keys):
 def first_query(key, causal):
     """Return where the row of a key begins: the queries before see nothing of it."""
     return key // BAND * BAND if causal != 0 else 0
-
-
-@helper
-def turn(x, step, turned, places, width, scale):
-    """turned[i, p] = scale * x[p * step + i]. Shapes: turned (width, places)."""
-    for i in range(width):
-        out = shift(turned, i * places)
-        for p in range(places):
-            out[p] = x[p * step + i] * scale
 
 
 @helper
@@ -200,7 +192,7 @@ def attention_forward(
             v_here = shift(v, n * keys * v_step + v_start + h * value_width)
             y_here = shift(y, (n * queries * heads + h) * value_width)
             p = shift(saved, (n * heads + h) * area) if keep != 0 else own
-            turn(q_here, q_step, scratch, queries, key_width, scale)
+            transpose(q_here, q_step, scratch, queries, queries, key_width, scale)
             make_scores(k_here, k_step, scratch, p, zeros, keys, queries, key_width, causal)
             softmax_over_keys(p, shift(mask, n * keys), masked, top, total, keys, queries, causal)
             weights = p

@@ -6,7 +6,7 @@ dq[q] = scale sum_j ds[j, q] k[j];   dk[j] = scale sum_q ds[j, q] q[q]
 
 from math import inf
 
-from dlrun.kernels.attention import BAND, clear_row, first_query, make_scores, rows_of, sum_over_keys, turn
+from dlrun.kernels.attention import BAND, clear_row, first_query, make_scores, rows_of, sum_over_keys
 from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
@@ -29,6 +29,7 @@ from dlrun.kernels.lang import (
     tile_columns,
 )
 from dlrun.kernels.products import rows_ahead
+from dlrun.kernels.transposing import transpose
 
 
 @helper
@@ -108,7 +109,7 @@ def attention_backward(
             v_place = n * keys * v_step + v_start + h * value_width
             dy_here = shift(dy, (n * queries * heads + h) * value_width)
             p = shift(saved, (n * heads + h) * area)
-            turn(dy_here, y_step, scratch, queries, value_width, real(1))
+            transpose(dy_here, y_step, scratch, queries, queries, value_width, real(1))
             make_scores(shift(v, v_place), v_step, scratch, slope, zeros, keys, queries, value_width, causal)
             weights = p
             if rate > real(0):

@@ -1,6 +1,6 @@
 """Causal attention of one position at a time, to the keys and values that were kept of itself and those before."""
 
-from dlrun.kernels.attention import make_scores, softmax_over_keys, sum_over_keys, turn
+from dlrun.kernels.attention import make_scores, softmax_over_keys, sum_over_keys
 from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
     In,
@@ -18,6 +18,7 @@ from dlrun.kernels.lang import (
     last_of,
     shift,
 )
+from dlrun.kernels.transposing import transpose
 
 
 @helper
@@ -56,7 +57,7 @@ def attention_position(
                 shift(v, n * v_step + v_start + h * value_width), shift(values_here, position * value_width),
                 value_width,
             )  # fmt: skip
-            turn(shift(q, n * q_step + q_start + h * key_width), q_step, scratch, 1, key_width, scale)
+            transpose(shift(q, n * q_step + q_start + h * key_width), q_step, scratch, 1, 1, key_width, scale)
             make_scores(keys_here, key_width, scratch, p, zeros, seen, 1, key_width, 0)
             softmax_over_keys(p, real_here, masked, top, total, seen, 1, 0)
             sum_over_keys(

@@ -40,11 +40,12 @@ from dlrun.kernels.lang import (
     helper,
     kernel,
     last_of,
+    real,
     select,
     shift,
     tile_columns,
 )
-from dlrun.kernels.products import transpose_panel
+from dlrun.kernels.transposing import transpose
 
 
 @helper
@@ -75,7 +76,8 @@ def conv_pack_reversed(w: In, packed: Out, geometry: InLong, thread: Thread, thr
                             kx = phase_x + (taps_x - 1 - tap % taps_x) * g[STRIDE_X]
                             source = shift(w, ((ky * width + kx) * columns + n) * filters + group * depth)
                             target = shift(packed, block * size)
-                            transpose_panel(source, filters, target, depth, min(tile_columns, columns - n))
+                            rows = min(tile_columns, columns - n)
+                            transpose(source, filters, target, tile_columns, rows, depth, real(1))
                         block += 1
 
 

@@ -12,7 +12,6 @@ from dlrun.kernels.lang import (
     descend,
     first_of,
     helper,
-    helper_apart,
     last_of,
     real,
     shift,
@@ -21,6 +20,7 @@ from dlrun.kernels.lang import (
     tile_columns,
     tile_rows,
 )
+from dlrun.kernels.transposing import transpose
 
 NO_LIMIT = float("-inf")
 DEPTH = 256
@@ -74,14 +74,6 @@ def product(
                 r += count
 
 
-@helper_apart
-def transpose_panel(w, w_row, panel, depth, columns):
-    """panel[n, j] = w[j, n] for n < depth, j < columns, rows of the panel tile_columns apart."""
-    for n in range(depth):
-        for j in range(columns):
-            panel[n * tile_columns + j] = w[j * w_row + n]
-
-
 @helper
 def transposed_product(
     dy, dy_row, w, w_row, b, b_step, dx, dx_row, scratch, first_row, last_row, first_feature, last_feature, depth
@@ -95,7 +87,7 @@ def transposed_product(
         return
     for i in range(first_feature, last_feature, tile_columns):
         columns = min(tile_columns, last_feature - i)
-        transpose_panel(shift(w, i * w_row), w_row, scratch, depth, columns)
+        transpose(shift(w, i * w_row), w_row, scratch, tile_columns, columns, depth, real(1))
         r = first_row
         while r < last_row:
             count = rows_ahead(last_row - r)
@@ -118,7 +110,7 @@ def transposed_product_of_few(
     panels = (rows + tile_columns - 1) // tile_columns
     for p in range(panels):
         here, columns = shift(dy, (first_row + p * tile_columns) * dy_row), min(tile_columns, rows - p * tile_columns)
-        transpose_panel(here, dy_row, shift(scratch, p * depth * tile_columns), depth, columns)
+        transpose(here, dy_row, shift(scratch, p * depth * tile_columns), tile_columns, columns, depth, real(1))
     block = shift(scratch, panels * depth * tile_columns)
     for first in range(first_feature, last_feature, FEATURES):
         count = min(FEATURES, last_feature - first)
@@ -133,10 +125,8 @@ def transposed_product_of_few(
                     shift(block, i * tile_columns), tile_columns, depth, 1, ahead, columns, real(NO_LIMIT),
                 )  # fmt: skip
                 i += ahead
-            for c in range(columns):
-                out = shift(dx, (first_row + p * tile_columns + c) * dx_row + first)
-                for i in range(count):
-                    out[i] = block[i * tile_columns + c]
+            out = shift(dx, (first_row + p * tile_columns) * dx_row + first)
+            transpose(block, tile_columns, out, dx_row, count, columns, real(1))
 
 
 @helper
