@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
 import ctypes
-import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dlrun.executor.meeting import CONTROL_BYTES, HABIT
+from dlrun.executor.meeting import CONTROL_BYTES
 from dlrun.executor.memory import PAGE, page_zeros
 from dlrun.executor.profile_loop import run_steps_timed
-from dlrun.executor.run_loop import ALONE, BARRIER, DONE, FINISHED, STOP, STOPPED, run_steps
+from dlrun.executor.run_loop import ALONE, BARRIER, DONE, DUE, FINISHED, LONG, PAUSED, STOP, STOPPED, run_steps
 from dlrun.kernels.lang import KINDS, Kernel
 from dlrun.kernels.store import load_kernels
 from dlrun.plan import (
@@ -35,7 +36,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 ENTRY = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 4)
 SCALARS = 16
 """How many numbers an optimizer may have for each step."""
-POLL_SECONDS = 0.05
+POLL_NANOSECONDS = 50_000_000
+LONG_FLOPS = 100_000_000
+"""Operations from which on a call takes milliseconds: signals are heard before it too, not only between steps."""
 
 
 @dataclass(frozen=True)
@@ -107,23 +110,22 @@ class Executor:
     ) -> Outcome:
         """Run a step for each row of `table` (steps, live values) with that row of `scalars` (steps, k).
 
-        The plan's prologue comes first.
-        `poll(steps done)` is called now and then while the threads work; an exception it raises (KeyboardInterrupt
-        among them) stops the run at the step's end and is raised again then. `stamps` (int64) gets the times of what
-        each thread does, as `run_steps_timed` writes them; without it they are not taken.
+        The plan's prologue comes first. `poll(steps done)` is called now and then between two steps; an exception that
+        it raises, or a signal's handler (KeyboardInterrupt), stops the run there and is raised again then. `stamps`
+        (int64) gets the times of what each thread does, as `run_steps_timed` writes them; without it none are taken.
         """
         table = np.ascontiguousarray(table, np.int64)
         scalars = np.ascontiguousarray(scalars, np.float64)
         assert table.shape[0] == scalars.shape[0]
         assert table.shape[1] <= LIVE_WORDS
         assert scalars.shape[1] <= SCALARS
-        self._control[: HABIT // 8] = 0
+        self._control[STOP // 8] = self._control[DONE // 8] = 0
         loop, more = (run_steps, {}) if stamps is None else (run_steps_timed, {"stamps": stamps.ctypes.data})
         work = [(loop, self._loop_block(loop, self._program, table, scalars, **more))]
         if len(self._prologue):
             work.insert(0, (run_steps, self._loop_block(run_steps, self._prologue, table[:1], scalars[:1])))
-        statuses = self._run_threads(work, poll)
-        return Outcome(int(self._control[DONE // 8]), statuses[0])
+        status = self._run_threads(work, poll)
+        return Outcome(int(self._control[DONE // 8]), status)
 
     def _loop_block(self, loop: Kernel, program: Array, table: Array, scalars: Array, **more: Argument) -> Array:
         """Return the argument block for a run of a loop over a program: of this run alone, the next makes its own."""
@@ -171,47 +173,45 @@ class Executor:
         """Ask the running steps to end at the current step's end."""
         self._control[STOP // 8] = 1
 
-    def _run_threads(self, work: Sequence[tuple[Kernel, Array]], poll: Callable[[int], None] | None) -> list[int]:
-        """Let all threads run one loop after the other, each with its block; return the statuses of the last."""
-        addresses = load_kernels([loop for loop, _ in work], self.plan.precision)
-        functions = [(ENTRY(addresses[loop]), block) for loop, block in work]
-        statuses, running, ended = [0] * self.threads, set(range(self.threads)), threading.Event()
+    def _run_threads(self, work: Sequence[tuple[Kernel, Array]], poll: Callable[[int], None] | None) -> int:
+        """Let all threads run one loop after the other, each with its block; return the status of the last.
 
-        def run(thread: int) -> None:
-            try:
-                result = np.zeros(2, np.int64)
-                for function, block in functions:
-                    function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, thread, self.threads, 0)
-                statuses[thread] = int(result[0])
-            finally:
-                running.remove(thread)
-                if not running:
-                    ended.set()
-
-        for thread in range(self.threads):  # one after the other: of two at once, both may begin on the same core
-            threading.Thread(target=run, args=(thread,), daemon=True).start()
-        self._wait(ended, poll)
-        return statuses
-
-    def _wait(self, ended: threading.Event, poll: Callable[[int], None] | None) -> None:
-        """Wait until all threads have ended, whatever is raised meanwhile, which is raised again then.
-
-        However short a run is, its end is told.
+        Thread 0 is the caller's: a run costs no waking up but that of the others, whose Python is over some time later.
         """
-        raised: BaseException | None = None
-        while True:
+        addresses = load_kernels([loop for loop, _ in work], self.plan.precision)
+        loops = [(ENTRY(addresses[loop]), block) for loop, block in work]
+        for thread in range(1, self.threads):
+            _thread.start_new_thread(self._follow, (loops, thread))
+        return self._lead(loops, poll)
+
+    def _follow(self, loops: Sequence[tuple[Any, Array]], thread: int) -> None:
+        """Run loops in another thread than the caller's."""
+        result = np.zeros(2, np.int64)
+        for function, block in loops:
+            function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, thread, self.threads, 0)
+
+    def _lead(self, loops: Sequence[tuple[Any, Array]], poll: Callable[[int], None] | None) -> int:
+        """Run loops in this thread, which comes back now and then for `poll` and signals; return the last one's status.
+
+        Whatever is raised meanwhile, the loops come to their end first: the other threads wait for this one. However
+        short a run is, its end is told.
+        """
+        results, raised, index = np.full((len(loops), 2), PAUSED, np.int64), None, 0
+        while index < len(loops):
+            (function, block), result = loops[index], results[index]
             try:
-                has_ended = False
-                while not has_ended:
-                    has_ended = ended.wait(POLL_SECONDS)
-                    if poll and raised is None:
+                while result[0] == PAUSED:
+                    self._control[DUE // 8] = time.monotonic_ns() + POLL_NANOSECONDS
+                    function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, 0, self.threads, 0)
+                    if poll and raised is None and index == len(loops) - 1:
                         poll(int(self._control[DONE // 8]))
-                break
+                index += 1
             except BaseException as error:
                 raised = raised or error
                 self.stop()
         if raised is not None:
             raise raised
+        return int(results[-1, 0])
 
     def _fill_initial_values(self) -> None:
         for buffer in self.plan.buffers.values():
@@ -228,7 +228,7 @@ class Executor:
     def _build_program(self, calls: Sequence[Call]) -> Array:
         rows = []
         for call in calls:
-            flags = (BARRIER if call.barrier else 0) | (ALONE if call.partition == "one" else 0)
+            flags = BARRIER * call.barrier | ALONE * (call.partition == "one") | LONG * (call.flops >= LONG_FLOPS)
             rows.append((self.addresses[call.kernel], self._block(call).ctypes.data, flags))
         return np.array(rows, np.int64).reshape(-1, 3)
 

@@ -16,7 +16,7 @@ ARRIVED, GENERATION, SLEEPERS, HABIT = 128, 192, 256, 320
 FAVOURITE, STAYED, LOST, COSTS, BEGAN, FIRST = 384, 392, 400, 408, 424, 432
 """Byte offsets of what the last thread to come keeps: the better habit, the spans since it was chosen, trials of the
 other in a row that were in vain, nanoseconds of a step with each, and when and with which step the span began."""
-CONTROL_BYTES = 448
+CONTROL_BYTES = 512
 SPINS, SLEEPS = 0, 1
 """The habits: to spin for longer than threads of equal work wait on each other, or hardly at all."""
 MOST_SPINS, FEWEST_SPINS = 4000, 60

@@ -4,7 +4,18 @@ A loop of its own, so that the ordinary one pays nothing for it.
 """
 
 from dlrun.executor.meeting import barrier, nanoseconds
-from dlrun.executor.run_loop import ALONE, BARRIER, FINISHED, STOPPED, begin_step
+from dlrun.executor.run_loop import (
+    ALONE,
+    BARRIER,
+    FINISHED,
+    LONG,
+    PAUSED,
+    STOPPED,
+    begin_step,
+    first_place,
+    is_due,
+    remember,
+)
 from dlrun.kernels.lang import (
     InDouble,
     InLong,
@@ -25,21 +36,28 @@ from dlrun.kernels.lang import (
 def timed_steps_of_thread(  # type: ignore[no-untyped-def]
     program, calls, table, steps, live, words, scalar_table, scalars, scalar_count, control, stamps, thread, threads
 ):  # fmt: skip
-    """Run steps until there is a reason to end; return it."""
-    places = 2 + 2 * calls
-    for step in range(steps + 1):
-        at = (step * threads + thread) * places
-        if step < steps:
-            stamps[at] = nanoseconds()
-        begin_step(step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads)
-        if step == steps:
-            break
-        if live[words] != 0:
-            return STOPPED
-        now = nanoseconds()
-        stamps[at + 1] = now
-        for i in range(calls):
+    """Run steps until there is a reason to end; return it, and the place."""
+    first, places = first_place(control, thread), 2 + 2 * calls
+    step, i, now = first // (calls + 1), first % (calls + 1) - 1, nanoseconds()
+    while True:
+        place, at = step * (calls + 1), (step * threads + thread) * places
+        if i < 0:
+            if is_due(place, first, control, thread):
+                return PAUSED, place
+            if step < steps:
+                stamps[at] = nanoseconds()
+            begin_step(step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads)
+            if step == steps:
+                return FINISHED, place
+            if live[words] != 0:
+                return STOPPED, place
+            now = nanoseconds()
+            stamps[at + 1] = now
+            i = 0
+        while i < calls:
             flags = program[3 * i + 2]
+            if flags & LONG and is_due(place + i + 1, first, control, thread):
+                return PAUSED, place + i + 1
             if flags & BARRIER:
                 barrier(control, threads)
                 now = nanoseconds()
@@ -47,10 +65,11 @@ def timed_steps_of_thread(  # type: ignore[no-untyped-def]
             if not (flags & ALONE and thread != 0):
                 status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
                 if status != 0:
-                    return status
+                    return status, place
                 now = nanoseconds()
             stamps[at + 3 + 2 * i] = now
-    return FINISHED
+            i += 1
+        step, i = step + 1, -1
 
 
 @kernel
@@ -63,9 +82,11 @@ def run_steps_timed(
     stamps (steps, threads, 2 + 2 calls): when the thread comes to the barrier before the step, when it leaves it, and
     when it begins and ends each call. What a thread leaves to another begins and ends at once.
     """
+    status: int
     before = flush_denormals()
-    status: int = timed_steps_of_thread(
+    status, place = timed_steps_of_thread(
         program, calls, table, steps, live, words, scalar_table, scalars, scalar_count, control, stamps, thread, threads
     )
+    remember(place, status, control, thread)
     keep_denormals(before)
     return status

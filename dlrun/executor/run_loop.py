@@ -1,6 +1,6 @@
 """The loop that every thread runs: steps, and in each step the plan's calls, without entering Python."""
 
-from dlrun.executor.meeting import GENERATION, arrive, barrier, choose_habit, nanoseconds, release, wait
+from dlrun.executor.meeting import CONTROL_BYTES, GENERATION, arrive, barrier, choose_habit, nanoseconds, release, wait
 from dlrun.kernels.lang import (
     InDouble,
     InLong,
@@ -20,8 +20,11 @@ from dlrun.kernels.lang import (
 
 STOP, DONE = 0, 64
 """Byte offsets in the control block, whose other words are those of `dlrun.executor.meeting`."""
-FINISHED, STOPPED = 0, -1
-BARRIER, ALONE = 1, 2
+DUE, NEXT = CONTROL_BYTES - 16, CONTROL_BYTES - 8
+"""Byte offsets of what is thread 0's alone: when it returns to its caller (in nanoseconds; 0 is never), and where it
+goes on. Places are counted in calls, the beginning of a step being one more."""
+FINISHED, STOPPED, PAUSED = 0, -1, -2
+BARRIER, ALONE, LONG = 1, 2, 4
 
 
 @helper
@@ -46,26 +49,58 @@ def begin_step(  # type: ignore[no-untyped-def]
 
 
 @helper
+def first_place(control, thread):  # type: ignore[no-untyped-def]
+    """Return the place at which a thread begins: the first, or where thread 0 left."""
+    return atomic_load(control + NEXT) if thread == 0 else 0
+
+
+@helper
+def is_due(place, first, control, thread):  # type: ignore[no-untyped-def]
+    """Return whether the thread returns to its caller at this place; each time it is called it comes further.
+
+    Only thread 0 does, and then the others wait for it.
+    """
+    due = atomic_load(control + DUE) if thread == 0 and place > first else 0
+    return due != 0 and nanoseconds() >= due
+
+
+@helper
+def remember(place, status, control, thread):  # type: ignore[no-untyped-def]
+    """Note where thread 0 goes on: at a place, or anew after an end."""
+    if thread == 0:
+        atomic_store(control + NEXT, place if status == PAUSED else 0)
+
+
+@helper
 def steps_of_thread(  # type: ignore[no-untyped-def]
     program, calls, table, steps, live, words, scalar_table, scalars, scalar_count, control, thread, threads
 ):  # fmt: skip
-    """Run steps until there is a reason to end; return it."""
-    for step in range(steps + 1):
-        begin_step(step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads)
-        if step == steps:
-            break
-        if live[words] != 0:
-            return STOPPED
-        for i in range(calls):
+    """Run steps until there is a reason to end; return it, and the place."""
+    first = first_place(control, thread)
+    step, i = first // (calls + 1), first % (calls + 1) - 1
+    while True:
+        place = step * (calls + 1)
+        if i < 0:
+            if is_due(place, first, control, thread):
+                return PAUSED, place
+            begin_step(step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads)
+            if step == steps:
+                return FINISHED, place
+            if live[words] != 0:
+                return STOPPED, place
+            i = 0
+        while i < calls:
             flags = program[3 * i + 2]
+            if flags & LONG and is_due(place + i + 1, first, control, thread):
+                return PAUSED, place + i + 1
             if flags & BARRIER:
                 barrier(control, threads)
-            if flags & ALONE and thread != 0:
-                continue
-            status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
-            if status != 0:
-                return status
-    return FINISHED
+            if not (flags & ALONE and thread != 0):
+                status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
+                if status != 0:
+                    return status, place
+            i += 1
+        step, i = step + 1, -1
 
 
 @kernel
@@ -75,14 +110,17 @@ def run_steps(
 ) -> int:  # fmt: skip
     """Run steps until all are done, a stop is asked for, or a kernel returns a status that isn't 0.
 
-    program (calls, 3): function, argument block, flags: a BARRIER stands before it, thread 0 makes it ALONE.
+    program (calls, 3): function, argument block, flags: a BARRIER stands before it, thread 0 makes it ALONE, it's LONG.
     table (steps, words): the live values of each step. scalar_table (steps, scalar_count): the optimizer's. Word STOP
     of `control` asks for a stop at the next step's start; word DONE counts the finished steps. Returns FINISHED,
-    STOPPED, or the kernel's status. Subnormal numbers are zero inside, and again what they were for the caller after.
+    STOPPED, or the kernel's status; in thread 0 also PAUSED, before the first step or LONG call from the time in word
+    DUE on, to be called again. Subnormal numbers are zero inside, and again what they were for the caller after.
     """
+    status: int
     before = flush_denormals()
-    status: int = steps_of_thread(
+    status, place = steps_of_thread(
         program, calls, table, steps, live, words, scalar_table, scalars, scalar_count, control, thread, threads
     )
+    remember(place, status, control, thread)
     keep_denormals(before)
     return status

@@ -40,11 +40,12 @@ from dlrun.kernels.lang import (
     last_of,
     real,
     shift,
-    tile_columns,
 )
 from dlrun.kernels.products import (
     FEATURES,
     column_sums,
+    first_column_of,
+    last_column_of,
     product,
     transposed_product,
     transposed_product_of_few,
@@ -257,9 +258,8 @@ def dense_forward(
         first, last = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
         product(x, features, w, units, b, y, units, floor, first, last, 0, units, features)
     else:
-        panels = (units + tile_columns - 1) // tile_columns
-        first, last = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
-        product(x, features, w, units, b, y, units, floor, 0, rows * positions, first, min(last, units), features)
+        first, last = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
+        product(x, features, w, units, b, y, units, floor, 0, rows * positions, first, last, features)
 
 
 @kernel
@@ -276,10 +276,9 @@ def dense_backward_input(
         first, last = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
         transposed_product(dy, units, w, units, zeros, 0, dx, features, scratch, first, last, 0, features, units)
     else:
-        panels = (features + tile_columns - 1) // tile_columns
-        first, last = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
+        first, last = first_column_of(features, thread, threads), last_column_of(features, thread, threads)
         transposed_product(
-            dy, units, w, units, zeros, 0, dx, features, scratch, 0, rows * positions, first, min(last, features), units
+            dy, units, w, units, zeros, 0, dx, features, scratch, 0, rows * positions, first, last, units
         )
 
 
@@ -330,11 +329,8 @@ def dense_descend(
     """
     rate = real(scalars[0])
     if by_columns != 0:
-        panels = (units + tile_columns - 1) // tile_columns
-        first, last = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
-        weight_descent(
-            x, features, dy, units, w, units, rate, zeros, scratch, rows * positions, features, first, min(last, units)
-        )
+        first, last = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
+        weight_descent(x, features, dy, units, w, units, rate, zeros, scratch, rows * positions, features, first, last)
     else:
         first, last = first_of(features, thread, threads), last_of(features, thread, threads)
         weight_descent(

@@ -18,7 +18,8 @@ class Stopper:
 
     The first ends the training after its step, with a checkpoint; the second at once, without one, as does the first
     before `trainer` is set: both raise KeyboardInterrupt. The third one kills the process, whatever it is doing.
-    When the training has ended, the first one changes nothing.
+    When the training has ended, the first one changes nothing. Signals are heard between steps and between long calls
+    of a step: those that come during one call count as one.
     """
 
     def __init__(self) -> None:

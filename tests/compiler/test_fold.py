@@ -130,8 +130,10 @@ def test_training_folds_and_hoists_nothing():
     assert plan.prologue == []
 
 
-def test_the_prologue_runs_once_before_the_steps():
+@pytest.mark.parametrize("nanoseconds", [0, 50_000_000])
+def test_the_prologue_runs_once_before_the_steps(nanoseconds, monkeypatch):
     """Weights that change between runs count; what is packed or folded isn't packed or folded in each step."""
+    monkeypatch.setattr("dlrun.executor.executor.POLL_NANOSECONDS", nanoseconds)
     specs = [CASES["packed"][1], "batch_normalization", "relu", "flatten", {"type": "dense", "units": 3}]
     made = network(specs, IMAGE, rows=12, batch=4)
     assert [call.kernel.name for call in made.plan.prologue] == ["fold_normalization", "conv_pack"]

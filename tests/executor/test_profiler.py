@@ -14,7 +14,10 @@ from tests.executor.test_executor import executor, steps
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_profiled_steps_compute_the_same(name, threads):
+@pytest.mark.parametrize("nanoseconds", [0, 50_000_000])
+def test_profiled_steps_compute_the_same(name, threads, nanoseconds, monkeypatch):
+    monkeypatch.setattr("dlrun.executor.executor.POLL_NANOSECONDS", nanoseconds)
+    monkeypatch.setattr("dlrun.executor.executor.LONG_FLOPS", 0)
     plain, profiled = executor(name, threads), executor(name, threads)
     plain.run(*steps(20))
     outcome, timings = Profiler(profiled).run(*steps(20))

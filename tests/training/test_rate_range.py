@@ -54,7 +54,7 @@ def test_it_ends_where_the_training_diverges_however_often_it_is_looked_at(tmp_p
     assert found.diverged
     assert 20 < len(found.losses) < 40
     assert found.smoothed[-1] > 4 * found.smoothed.min()
-    monkeypatch.setattr("dlrun.executor.executor.POLL_SECONDS", 1e-6)
+    monkeypatch.setattr("dlrun.executor.executor.POLL_NANOSECONDS", 1000)
     again = rates_of(tmp_path, LINE)
     np.testing.assert_array_equal(found.losses, again.losses)
 

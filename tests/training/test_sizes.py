@@ -30,7 +30,7 @@ def test_results_dont_depend_on_the_rows_at_a_time(monkeypatch, precision):
     assert all(np.array_equal(few[2][name], whole[2][name]) for name in whole[2])
 
 
-@pytest.mark.parametrize(("megabytes", "rows"), [(1, 256), (12, 256), (12.5, 128), (64, 32), (1000, 16)])
+@pytest.mark.parametrize(("megabytes", "rows"), [(1, 256), (6, 256), (6.5, 128), (32, 32), (1000, 16)])
 def test_many_rows_are_taken_while_they_fit(megabytes, rows):
     plan = SimpleNamespace(batch=256, arena_bytes={"work": int(megabytes * (1 << 20))})
     assert sizes.rows_in_cache(plan) == rows
