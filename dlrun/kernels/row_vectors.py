@@ -91,90 +91,64 @@ def _larger(builder: Any, one: Any, other: Any) -> Any:
     return builder.select(builder.fcmp_ordered(">", other, one), other, one)
 
 
-@cache
-def _row_sum(precision: str) -> Any:
-    real = NUMBA_TYPES[precision]
+def _products(lanes: Lanes, so_far: Any, i: Any, x: Any, y: Any) -> Any:
+    return lanes.multiply_add(lanes.load(x, i), lanes.load(y, i), so_far)
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def total(typingctx: Any, x: Any, count: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            def take(lanes: Lanes, so_far: Any, i: Any) -> Any:
-                return builder.fadd(so_far, lanes.load(args[0], i))
 
-            return fold(builder, precision, args[1], 0.0, take, _add)
-
-        return real(x, types.int64), codegen
-
-    return total
+def _squares(lanes: Lanes, so_far: Any, i: Any, x: Any, mean: Any) -> Any:
+    deviation = lanes.builder.fsub(lanes.load(x, i), lanes.splat(mean))
+    return lanes.multiply_add(deviation, deviation, so_far)
 
 
 @cache
-def _row_max(precision: str) -> Any:
-    real = NUMBA_TYPES[precision]
+def _of_row(precision: str, start: float, join: Join) -> Any:
+    """Return f(x, count), which joins a row's entries."""
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def largest(typingctx: Any, x: Any, count: Any) -> Any:
+    def joined(typingctx: Any, x: Any, count: Any) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             def take(lanes: Lanes, so_far: Any, i: Any) -> Any:
-                return _larger(builder, so_far, lanes.load(args[0], i))
+                return join(builder, so_far, lanes.load(args[0], i))
 
-            return fold(builder, precision, args[1], -inf, take, _larger)
+            return fold(builder, precision, args[1], start, take, join)
 
-        return real(x, types.int64), codegen
+        return NUMBA_TYPES[precision](x, types.int64), codegen
 
-    return largest
+    return joined
 
 
 @cache
-def _row_dot(precision: str) -> Any:
-    real = NUMBA_TYPES[precision]
+def _of_pairs(precision: str, add: Callable[[Lanes, Any, Any, Any, Any], Any]) -> Any:
+    """Return f(x, other, count), which adds up what a row's entries and the other argument make."""
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def dot(typingctx: Any, x: Any, y: Any, count: Any) -> Any:
+    def summed(typingctx: Any, x: Any, other: Any, count: Any) -> Any:
         def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             def take(lanes: Lanes, so_far: Any, i: Any) -> Any:
-                return lanes.multiply_add(lanes.load(args[0], i), lanes.load(args[1], i), so_far)
+                return add(lanes, so_far, i, args[0], args[1])
 
             return fold(builder, precision, args[2], 0.0, take, _add)
 
-        return real(x, y, types.int64), codegen
+        return NUMBA_TYPES[precision](x, other, types.int64), codegen
 
-    return dot
-
-
-@cache
-def _row_squares(precision: str) -> Any:
-    real = NUMBA_TYPES[precision]
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def squares(typingctx: Any, x: Any, mean: Any, count: Any) -> Any:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            def take(lanes: Lanes, so_far: Any, i: Any) -> Any:
-                deviation = builder.fsub(lanes.load(args[0], i), lanes.splat(args[1]))
-                return lanes.multiply_add(deviation, deviation, so_far)
-
-            return fold(builder, precision, args[2], 0.0, take, _add)
-
-        return real(x, real, types.int64), codegen
-
-    return squares
+    return summed
 
 
 def row_sum(target: Target) -> Any:
     """Return the sum of a row."""
-    return _row_sum(target.precision)
+    return _of_row(target.precision, 0.0, _add)
 
 
 def row_max(target: Target) -> Any:
     """Return the largest entry of a row."""
-    return _row_max(target.precision)
+    return _of_row(target.precision, -inf, _larger)
 
 
 def row_dot(target: Target) -> Any:
     """Return the sum of two rows' products."""
-    return _row_dot(target.precision)
+    return _of_pairs(target.precision, _products)
 
 
 def row_squares(target: Target) -> Any:
-    """Return the sum of a row's squared deviations."""
-    return _row_squares(target.precision)
+    """Return the sum of a row's squared deviations from a number."""
+    return _of_pairs(target.precision, _squares)
