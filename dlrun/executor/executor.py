@@ -198,8 +198,8 @@ class Executor:
         """
         results, raised, index = np.full((len(loops), 2), PAUSED, np.int64), None, 0
         while index < len(loops):
-            (function, block), result = loops[index], results[index]
             try:
+                (function, block), result = loops[index], results[index]
                 while result[0] == PAUSED:
                     self._control[DUE // 8] = time.monotonic_ns() + POLL_NANOSECONDS
                     function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, 0, self.threads, 0)
