@@ -177,28 +177,18 @@ class Executor:
         """Let all threads run one loop after the other, each with its block; return the status of the last.
 
         Thread 0 is the caller's: a run costs no waking up but that of the others, whose Python is over some time later.
+        It comes back now and then for `poll` and signals. Whatever is raised meanwhile, all threads begin, and the
+        loops come to their end first: threads wait for each other. However short a run is, its end is told.
         """
         addresses = load_kernels([loop for loop, _ in work], self.plan.precision)
         loops = [(ENTRY(addresses[loop]), block) for loop, block in work]
-        for thread in range(1, self.threads):
-            _thread.start_new_thread(self._follow, (loops, thread))
-        return self._lead(loops, poll)
-
-    def _follow(self, loops: Sequence[tuple[Any, Array]], thread: int) -> None:
-        """Run loops in another thread than the caller's."""
-        result = np.zeros(2, np.int64)
-        for function, block in loops:
-            function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, thread, self.threads, 0)
-
-    def _lead(self, loops: Sequence[tuple[Any, Array]], poll: Callable[[int], None] | None) -> int:
-        """Run loops in this thread, which comes back now and then for `poll` and signals; return the last one's status.
-
-        Whatever is raised meanwhile, the loops come to their end first: the other threads wait for this one. However
-        short a run is, its end is told.
-        """
-        results, raised, index = np.full((len(loops), 2), PAUSED, np.int64), None, 0
+        numbers = [*range(1, self.threads)]
+        results, missing, index, raised = np.full((len(loops), 2), PAUSED, np.int64), len(numbers), 0, None
         while index < len(loops):
             try:
+                while missing:  # where a signal comes before it is counted, one is begun too many
+                    _thread.start_new_thread(self._follow, (loops, numbers))
+                    missing -= 1
                 (function, block), result = loops[index], results[index]
                 while result[0] == PAUSED:
                     self._control[DUE // 8] = time.monotonic_ns() + POLL_NANOSECONDS
@@ -207,11 +197,23 @@ class Executor:
                         poll(int(self._control[DONE // 8]))
                 index += 1
             except BaseException as error:
+                if missing and isinstance(error, RuntimeError):  # the system has no more threads
+                    raise
                 raised = raised or error
                 self.stop()
         if raised is not None:
             raise raised
         return int(results[-1, 0])
+
+    def _follow(self, loops: Sequence[tuple[Any, Array]], numbers: list[int]) -> None:
+        """Run loops in another thread than the caller's, with one of the numbers that are left."""
+        try:
+            thread = numbers.pop()
+        except IndexError:
+            return
+        result = np.zeros(2, np.int64)
+        for function, block in loops:
+            function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, thread, self.threads, 0)
 
     def _fill_initial_values(self) -> None:
         for buffer in self.plan.buffers.values():

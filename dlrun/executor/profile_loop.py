@@ -50,6 +50,7 @@ def timed_steps_of_thread(  # type: ignore[no-untyped-def]
             if step == steps:
                 return FINISHED, place
             if live[words] != 0:
+                barrier(control, threads)
                 return STOPPED, place
             now = nanoseconds()
             stamps[at + 1] = now
@@ -65,6 +66,7 @@ def timed_steps_of_thread(  # type: ignore[no-untyped-def]
             if not (flags & ALONE and thread != 0):
                 status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
                 if status != 0:
+                    barrier(control, threads)
                     return status, place
                 now = nanoseconds()
             stamps[at + 3 + 2 * i] = now

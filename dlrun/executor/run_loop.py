@@ -75,7 +75,11 @@ def remember(place, status, control, thread):  # type: ignore[no-untyped-def]
 def steps_of_thread(  # type: ignore[no-untyped-def]
     program, calls, table, steps, live, words, scalar_table, scalars, scalar_count, control, thread, threads
 ):  # fmt: skip
-    """Run steps until there is a reason to end; return it, and the place."""
+    """Run steps until there is a reason to end; return it, and the place.
+
+    All threads have the same reason, and meet once more when each of them knows it: thread 0 may begin another run at
+    once, while others are still on their way out.
+    """
     first = first_place(control, thread)
     step, i = first // (calls + 1), first % (calls + 1) - 1
     while True:
@@ -87,6 +91,7 @@ def steps_of_thread(  # type: ignore[no-untyped-def]
             if step == steps:
                 return FINISHED, place
             if live[words] != 0:
+                barrier(control, threads)
                 return STOPPED, place
             i = 0
         while i < calls:
@@ -98,6 +103,7 @@ def steps_of_thread(  # type: ignore[no-untyped-def]
             if not (flags & ALONE and thread != 0):
                 status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
                 if status != 0:
+                    barrier(control, threads)
                     return status, place
             i += 1
         step, i = step + 1, -1

@@ -140,6 +140,21 @@ def test_coming_back_at_every_place_changes_nothing(name, threads, before_calls,
         np.testing.assert_array_equal(made.arenas[region], first.arenas[region])
 
 
+@pytest.mark.parametrize("threads", [2, 8])
+def test_a_run_may_begin_while_threads_of_the_one_before_are_on_their_way_out(threads, monkeypatch):
+    """Stopped at once and begun again, with more threads than cores: whoever comes late has nothing left to do."""
+    monkeypatch.setattr("dlrun.executor.executor.POLL_NANOSECONDS", 0)
+    made, first, done = executor(threads=threads), executor(threads=1), 0
+    table, scalars = steps(300)
+    while done < len(table):
+        outcome = made.run(table[done:], scalars[done:], lambda _: made.stop())
+        assert outcome.stopped or outcome.finished
+        done += outcome.steps
+    assert first.run(table, scalars).finished
+    for region in ("weights", "optimizer"):
+        np.testing.assert_array_equal(made.arenas[region], first.arenas[region])
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 4])
 def test_a_loss_that_is_not_finite_ends_the_run_before_any_weight_moves(threads):
     made = executor(threads=threads)
