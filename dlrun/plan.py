@@ -9,9 +9,9 @@ from typing import Literal
 from dlrun.kernels.lang import Access, Kernel, ParameterKind, Precision
 
 Region = Literal["work", "weights", "optimizer", "constant", "state", "data"]
-Partition = Literal["samples", "chunks", "split", "one"]
-"""How threads share a call: each its own samples (the same in every call); fixed chunks of samples; some other split
-of the results; or one thread alone."""
+Partition = Literal["samples", "halves", "chunks", "split", "one"]
+"""How threads share a call: each its own samples, the same in every call; its own part of the samples' first and second
+halves, the same in every call; fixed chunks of samples; some other split of the results; or one thread alone."""
 Phase = Literal["data", "forward", "loss", "backward", "update", "collect"]
 
 CHUNKS = 8

@@ -14,6 +14,7 @@ from dlrun.compiler.passes.advance import advance
 from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.passes.fold import fold_normalizations
 from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
+from dlrun.compiler.passes.gather import follow_readers
 from dlrun.compiler.passes.hoist import hoist
 from dlrun.compiler.passes.lookup import fuse_lookups
 from dlrun.compiler.passes.order import order_calls
@@ -93,6 +94,7 @@ def compile_plan(
     lowering = Lowering(graph, signature, model.loss, updates, goal, precision, batch, seed, model.augment, threads)
     plan = lowering.run()
     hoist(plan)
+    follow_readers(plan)
     order_calls(plan)
     place(plan, keep=goal.keep)
     verify(plan)

@@ -53,17 +53,17 @@ def emit_weights(builder: Builder, weighted: bool, factor: float = 1.0) -> Buffe
     offset = builder.constant("zero", (0.0,))
     builder.call(
         gather_floats, data=data, order=order_buffer(builder), y=weights, scale=scale, offset=offset,
-        channels=1, first=FIRST, rows=ROWS, size=1,
+        channels=1, middle=1, first=FIRST, rows=ROWS, size=1,
     )  # fmt: skip
     return weights
 
 
 def _gather_reals(builder: Builder, feature: Feature, name: str) -> Buffer:
     data = builder.buffer(f"data/{name}", 0, "data", feature.stored_dtype)
-    y = builder.rows_buffer(name, prod(feature.shape))
+    size = prod(feature.shape)
+    y = builder.rows_buffer(name, size)
     if feature.overlapping:
         step = builder.buffer(f"data/{name}{STEP_OF_ROWS}", 0, "data", "int64")
-        size = prod(feature.shape)
         builder.call(
             gather_windows, data=data, step=step, order=order_buffer(builder), y=y, first=FIRST, rows=ROWS, size=size
         )
@@ -74,6 +74,6 @@ def _gather_reals(builder: Builder, feature: Feature, name: str) -> Buffer:
     builder.call(
         GATHER[feature.stored_dtype], data=data, order=order_buffer(builder), y=y,
         scale=builder.constant(f"{name}/scale", scale), offset=builder.constant(f"{name}/offset", offset),
-        channels=channels, first=FIRST, rows=ROWS, size=prod(feature.shape),
+        channels=channels, middle=size, first=FIRST, rows=ROWS, size=size,
     )  # fmt: skip
     return y

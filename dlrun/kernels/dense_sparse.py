@@ -5,14 +5,15 @@ isn't zero, and adds up their rows of weights; the gradient takes one feature af
 which it isn't zero, and adds up their rows of the output's gradient.
 
 A zero added changes no sum: the bits are those of `dlrun.kernels.products`, but for the signs of zeros, and for weights
-that aren't finite, whose product with zero would be NaN. Where the first row has few zeros nothing is left out, and the
-kernels cost what the others do.
+that aren't finite, whose product with zero would be NaN. Where a thread's part of the first row has few zeros it leaves
+nothing out, and the kernels cost what the others do.
 """
 
 from typing import Any
 
 from dlrun.kernels.dense_of_many import FORWARD_SCRATCH, product_of_many
 from dlrun.kernels.entries import copy_entries
+from dlrun.kernels.halves import first_in_lines, last_in_lines
 from dlrun.kernels.lang import (
     In,
     InDouble,
@@ -146,7 +147,7 @@ def sum_row(row, a, a_k, b, b_k, index, initial, c, count, columns, limit):
 
 
 @helper
-def add_terms(x, w, b, y, floor, scratch, packs, first, end, column, columns, k, features, units):
+def add_terms(x, x_row, w, b, y, floor, scratch, packs, first, end, column, columns, k, features, units):
     """Add DEPTH terms of a product from the k-th on: the first to the bias, and the floor after the last."""
     index, packed = pointer_to_int32(address(scratch)), shift(scratch, LISTS_SCRATCH)
     terms, is_last, weights, step = min(DEPTH, features - k), k + DEPTH >= features, shift(w, k * units + column), units
@@ -155,7 +156,7 @@ def add_terms(x, w, b, y, floor, scratch, packs, first, end, column, columns, k,
             copy_entries(shift(weights, i * units), shift(packed, i * columns), columns)
         weights, step = packed, columns
     for r in range(first, end):
-        here, out = shift(x, r * features + k), shift(y, r * units + column)
+        here, out = shift(x, r * x_row + k), shift(y, r * units + column)
         count = list_features(here, terms, index)
         if count > 0 or k == 0 or is_last:
             sum_row(
@@ -165,14 +166,14 @@ def add_terms(x, w, b, y, floor, scratch, packs, first, end, column, columns, k,
 
 
 @helper
-def sparse_product(x, w, b, y, floor, scratch, packs, first_row, last_row, features, units):
+def sparse_product(x, x_row, w, b, y, floor, scratch, packs, first_row, last_row, features, units):
     """y[r, n] = max(b[n] + sum_k x[r, k] w[k, n], floor) for a range of rows."""
     for first in range(first_row, last_row, ROWS):
         end = min(first + ROWS, last_row)
         for column in range(0, units, COLUMNS):
             columns = min(COLUMNS, units - column)
             for k in range(0, features, DEPTH):
-                add_terms(x, w, b, y, floor, scratch, packs, first, end, column, columns, k, features, units)
+                add_terms(x, x_row, w, b, y, floor, scratch, packs, first, end, column, columns, k, features, units)
 
 
 @kernel
@@ -189,7 +190,7 @@ def dense_forward_sparse(
     if by_samples != 0 and first_row == last_row:
         return
     if has_zeros(shift(x, first_row * features * by_samples), features):
-        sparse_product(x, w, b, y, floor, scratch, packs, first_row, last_row, features, units)
+        sparse_product(x, features, w, b, y, floor, scratch, packs, first_row, last_row, features, units)
         return
     first_column, last_column = 0, units
     if by_samples == 0:
@@ -237,8 +238,8 @@ def dense_descend_sparse(
     Partition: rows of the weights; where no terms are left out and `by_columns`, panels of units.
     """
     rate, count = real(scalars[0]), rows * positions
-    first, last = first_of(features, thread, threads), last_of(features, thread, threads)
-    if has_zeros(x, features):
+    first, last = first_in_lines(features, thread, threads), last_in_lines(features, thread, threads)
+    if has_zeros(x, features) if by_columns != 0 else has_zeros(shift(x, first), last - first):
         sparse_descent(
             shift(x, first), features, dy, shift(w, first * units), rate, zeros, scratch, count, last - first, units
         )
@@ -283,8 +284,8 @@ def dense_backward_weights_sparse(
     Shapes: x (rows, positions, features), dy (rows, positions, units), dw (features, units).
     Partition: rows of the weights.
     """
-    first, last = first_of(features, thread, threads), last_of(features, thread, threads)
-    if has_zeros(x, features):
+    first, last = first_in_lines(features, thread, threads), last_in_lines(features, thread, threads)
+    if has_zeros(shift(x, first), last - first):
         sparse_gradient(x, features, dy, dw, zeros, scratch, first, last, weights, rows * positions, units)
     else:
         weight_gradient(x, features, dy, units, dw, zeros, scratch, first, last, weights, rows * positions, units)

@@ -3,9 +3,11 @@
     y[n, i] = data[order[first + n], i] * scale[i % channels] + offset[i % channels]
 
 Shapes: data (all rows, size) as stored, order (epoch's rows), y (rows, size), scale and offset (channels).
-Partition: samples, so that a sample's first reader is the thread that will use it.
+Partition: samples, or halves, so that a number is written by the thread that will read it. `middle` is where the second
+half begins; by samples, where there is none, the size.
 """
 
+from dlrun.kernels.halves import first_of_part, last_of_part
 from dlrun.kernels.lang import (
     In,
     InBytes,
@@ -37,57 +39,70 @@ HEAD, LINE = 1024, 16
 
 
 @helper
-def fetch_row(data, row, size):
+def fetch_row(data, count):
     """Ask for a row's first entries; what follows them, hardware foresees."""
-    for i in range(0, min(size, HEAD), LINE):
-        prefetch(shift(data, row * size + i))
+    for i in range(0, min(count, HEAD), LINE):
+        prefetch(shift(data, i))
 
 
 @helper
-def gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads):
-    """Gather, convert and scale this thread's rows."""
-    begin, end = first_of(rows, thread, threads), last_of(rows, thread, threads)
+def gather_part(data, order, y, scale, offset, channels, begin, end, size, count):
+    """Gather, convert and scale so many entries of rows that are `size` long."""
+    width = min(channels, count)
     for n in range(begin, min(begin + AHEAD, end)):
-        fetch_row(data, order[first + n], size)
+        fetch_row(shift(data, order[n] * size), count)
     for n in range(begin, end):
         if n + AHEAD < end:
-            fetch_row(data, order[first + n + AHEAD], size)
-        x, out = shift(data, order[first + n] * size), shift(y, n * size)
+            fetch_row(shift(data, order[n + AHEAD] * size), count)
+        x, out = shift(data, order[n] * size), shift(y, n * size)
         if channels == 1:
             s, o = scale[0], offset[0]
-            for i in range(size):
+            for i in range(count):
                 out[i] = real(x[i]) * s + o
         else:
-            for i in range(0, size, channels):
-                for c in range(channels):
+            for i in range(0, count, width):
+                for c in range(width):
                     out[i + c] = real(x[i + c]) * scale[c] + offset[c]
+
+
+@helper
+def gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads):
+    """Gather this thread's parts of rows. A second half begins with a first channel, or each entry has its own."""
+    parts = 1 if middle == size else 2
+    for part in range(parts):
+        at, channel = middle * part, middle * part % channels
+        begin, end = first_of_part(rows, part, parts, thread, threads), last_of_part(rows, part, parts, thread, threads)
+        gather_part(
+            shift(data, at), shift(order, first), shift(y, at), shift(scale, channel), shift(offset, channel), channels,
+            begin, end, size, size - middle if part == 1 else middle,
+        )  # fmt: skip
 
 
 @kernel
 def gather_bytes(
-    data: InBytes, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size,
-    thread: Thread, threads: Threads,
+    data: InBytes, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, first: Live, rows: Live,
+    size: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """Gather rows of uint8."""
-    gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
+    gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads)
 
 
 @kernel
 def gather_floats(
-    data: InFloat, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size,
-    thread: Thread, threads: Threads,
+    data: InFloat, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, first: Live, rows: Live,
+    size: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """Gather rows of float32."""
-    gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
+    gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads)
 
 
 @kernel
 def gather_doubles(
-    data: InDouble, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size,
-    thread: Thread, threads: Threads,
+    data: InDouble, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, first: Live, rows: Live,
+    size: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """Gather rows of float64."""
-    gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
+    gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads)
 
 
 @kernel
@@ -104,11 +119,11 @@ def gather_windows(
 
 @kernel
 def gather_labels_as_reals(
-    data: InInt, order: InLong, y: Out, scale: In, offset: In, channels: Size, first: Live, rows: Live, size: Size,
-    thread: Thread, threads: Threads,
+    data: InInt, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, first: Live, rows: Live,
+    size: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """Gather rows of int32 as reals."""
-    gather_scaled(data, order, y, scale, offset, channels, first, rows, size, thread, threads)
+    gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads)
 
 
 @kernel

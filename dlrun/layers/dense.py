@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dlrun.costs import Choice, Way, cheapest
 from dlrun.errors import ShapeError
+from dlrun.kernels.dense_halves import add_halves, dense_forward_halves
 from dlrun.kernels.dense_of_many import (
     FORWARD_SCRATCH,
     WEIGHTS_SCRATCH,
@@ -23,6 +24,7 @@ from dlrun.kernels.dense_sparse import (
     dense_descend_sparse,
     dense_forward_sparse,
 )
+from dlrun.kernels.halves import first_in_lines, last_in_lines, middle_of
 from dlrun.kernels.lang import (
     In,
     InDouble,
@@ -70,6 +72,8 @@ MANY_ROWS = 512
 """From so many rows on, packing the output's gradient costs less than it saves the weights' gradient."""
 SPARSE = 64, MOST_COLUMNS
 """From so many features and units on, products of the data's own rows look for zeros: less than they may save."""
+HALVED_WEIGHTS, HALVED_ROWS = 1 << 14, 64
+"""From so many weights on, and up to so many rows, it pays that weights needn't come over from another core."""
 WEIGHTS = 12
 """Rows of the weights' gradient made at a time for fewer rows, so that the optimizer finds them in L1."""
 
@@ -161,6 +165,9 @@ class Products:
 
     def forward(self, x: Buffer, w: Buffer, b: Buffer, y: Buffer, floor: float) -> None:
         """Emit y = max(x · w + b, floor)."""
+        if self._goes_by_halves():
+            self._forward_by_halves(x, w, b, y, floor)
+            return
         choice = self.choice(self.features, self.units)
         by_samples = choice.partition == "samples"
         handled = self._rows // (self.emit.threads if by_samples else 1)
@@ -180,6 +187,25 @@ class Products:
             self.emit.call(
                 dense_forward_of_many, partition=choice, flops=self._flops, scratch=scratch, **arguments
             )  # fmt: skip
+
+    def _goes_by_halves(self) -> bool:
+        """Return whether the forward pass sums over halves of the features: a part of the bits, whatever the threads.
+
+        It does for few rows, where the weights change in each step, and are more than the sums that threads exchange.
+        """
+        few, many = self._rows <= HALVED_ROWS, self.features * self.units >= HALVED_WEIGHTS
+        return self.emit.gradients and self.positions == 1 and few and many and self.features >= 2 * self.units
+
+    def _forward_by_halves(self, x: Buffer, w: Buffer, b: Buffer, y: Buffer, floor: float) -> None:
+        """Emit the sums over both halves of the features, by halves, and then, by samples, those of the two."""
+        sums = self.emit.shared("sums_of_halves", 2 * self._rows * self.units)
+        self.emit.call(
+            dense_forward_halves, partition="halves", flops=self._flops, x=x, w=w, b=b,
+            zeros=self.emit.zeros(self.units + MOST_COLUMNS), sums=sums,
+            scratch=ScratchSize(LISTS_SCRATCH), searches=int(self._may_be_sparse(x)), middle=middle_of(self.features),
+            rows=self.emit.rows, features=self.features, units=self.units,
+        )  # fmt: skip
+        self.emit.call(add_halves, sums=sums, y=y, floor=floor, rows=self.emit.rows, units=self.units)
 
     def input_gradient(self, dy: Buffer, w: Buffer, dx: Buffer) -> None:
         """Emit dx = dy · wᵀ; what is smaller is transposed: the weights, or the gradients of few rows."""
@@ -222,16 +248,14 @@ class Products:
             )  # fmt: skip
 
     def _descend(self, x: Buffer, dy: Buffer, weights: Buffer, scalars: Buffer) -> None:
-        """Emit the weights' gradient and its plain descent in one.
-
-        Over all terms it is shared out as the forward pass reads the weights.
-        """
+        """Emit the weights' gradient and its plain descent in one, shared out as the forward pass reads the weights."""
+        by_columns = self.units // MOST_COLUMNS >= self.emit.threads and not self._goes_by_halves()
         sparse = self._may_be_sparse(x)
         scratch = LISTS_SCRATCH + FEATURES * (self.units + MOST_COLUMNS) if sparse else FEATURES * MOST_COLUMNS
         self.emit.call(
             dense_descend_sparse if sparse else dense_descend, partition="split", flops=self._flops, x=x, dy=dy,
             w=weights, scalars=scalars, zeros=self.emit.zeros(self.units + MOST_COLUMNS), scratch=ScratchSize(scratch),
-            by_columns=int(self.units // MOST_COLUMNS >= self.emit.threads), **self._sizes,
+            by_columns=int(by_columns), **self._sizes,
         )  # fmt: skip
 
 
@@ -313,7 +337,7 @@ def dense_backward_weights(
     Shapes: x (rows, positions, features), dy (rows, positions, units), dw (features, units).
     Partition: rows of the weights.
     """
-    first, last = first_of(features, thread, threads), last_of(features, thread, threads)
+    first, last = first_in_lines(features, thread, threads), last_in_lines(features, thread, threads)
     weight_gradient(x, features, dy, units, dw, zeros, scratch, first, last, weights, rows * positions, units)
 
 
@@ -332,7 +356,7 @@ def dense_descend(
         first, last = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
         weight_descent(x, features, dy, units, w, units, rate, zeros, scratch, rows * positions, features, first, last)
     else:
-        first, last = first_of(features, thread, threads), last_of(features, thread, threads)
+        first, last = first_in_lines(features, thread, threads), last_in_lines(features, thread, threads)
         weight_descent(
             shift(x, first), features, dy, units, shift(w, first * units), units, rate, zeros, scratch,
             rows * positions, last - first, 0, units,

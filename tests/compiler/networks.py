@@ -9,6 +9,7 @@ from dlrun.compiler.graph import build_graph
 from dlrun.compiler.lower import Goal, Lowering
 from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.passes.fuse import fuse_link, fuse_pool, fuse_relu
+from dlrun.compiler.passes.gather import follow_readers
 from dlrun.compiler.passes.order import order_calls
 from dlrun.compiler.passes.place import place
 from dlrun.compiler.passes.verify import verify
@@ -37,7 +38,13 @@ BRANCHES = (
     {"type": "dense", "units": 3, "activation": "softmax"},
 )
 DENSE = ({"type": "dense", "units": 4, "activation": "relu"}, {"type": "dense", "units": 3, "activation": "softmax"})
-NETWORKS = {"convolution": (CONVOLUTION, (8, 8, 1)), "branches": (BRANCHES, (5,)), "dense": (DENSE, (5,))}
+WIDE = ({"type": "dense", "units": 70, "activation": "relu"}, {"type": "dense", "units": 3, "activation": "softmax"})
+NETWORKS = {
+    "convolution": (CONVOLUTION, (8, 8, 1)),
+    "branches": (BRANCHES, (5,)),
+    "dense": (DENSE, (5,)),
+    "wide": (WIDE, (260,)),
+}
 
 
 def model(name="dense"):
@@ -61,6 +68,7 @@ def compiled(
     rule = OptimizerRule(OPTIMIZERS[optimizer].model_validate(options))
     plan = Lowering(graph, network.signature, network.loss, rule, goal, "float32", batch, 0, threads=threads).run()
     if finish:
+        follow_readers(plan)
         if ordered:
             order_calls(plan)
         place(plan)

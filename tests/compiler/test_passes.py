@@ -10,6 +10,7 @@ from dlrun.compiler.passes import place as placing
 from dlrun.compiler.passes.barriers import set_barriers
 from dlrun.compiler.passes.place import lifetimes, place
 from dlrun.compiler.passes.verify import verify
+from dlrun.kernels.halves import middle_of
 from dlrun.plan import CHUNKS, effects
 from tests.compiler.networks import NETWORKS, compiled, model, trained
 
@@ -78,8 +79,10 @@ def depends(plan, early, late, threads):
                 continue
             for first in range(threads):
                 for second in range(threads):
-                    if first != second and overlap(
-                        touched(plan, early, a, first, threads), touched(plan, late, b, second, threads)
+                    if first != second and any(
+                        overlap(one, other)
+                        for one in touched(plan, early, a, first, threads)
+                        for other in touched(plan, late, b, second, threads)
                     ):
                         return True
     return False
@@ -90,12 +93,23 @@ def touched(plan, call, effect, thread, threads):
     buffer = effect.buffer
     start, size = buffer.offset, buffer.bytes(plan.precision)
     if call.partition == "one" and thread != 0:
-        return 0, 0
+        return []
+    if buffer.row_size is not None and call.partition == "halves":
+        item = buffer.item_bytes(plan.precision)
+        return [(start + a * item, start + b * item) for a, b in parts(buffer.row_size, plan.batch, thread, threads)]
     whole_chunks = call.partition == "chunks" and CHUNKS % threads == 0
     if buffer.row_size is not None and (call.partition == "samples" or whole_chunks):
         row = buffer.row_size * buffer.item_bytes(plan.precision)
-        return start + plan.batch * thread // threads * row, start + plan.batch * (thread + 1) // threads * row
-    return start, start + size
+        return [(start + plan.batch * thread // threads * row, start + plan.batch * (thread + 1) // threads * row)]
+    return [(start, start + size)]
+
+
+def parts(row_size, rows, thread, threads):
+    """The entries [from, to) of a thread by halves: of all first halves, then of all second ones."""
+    for number in range(2 * rows * thread // threads, 2 * rows * (thread + 1) // threads):
+        half, row = divmod(number, rows)
+        middle = middle_of(row_size)
+        yield row * row_size + half * middle, row * row_size + (row_size if half else middle)
 
 
 def overlap(a, b):

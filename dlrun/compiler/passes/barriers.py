@@ -43,9 +43,15 @@ def _conflict(plan: Plan, threads: int, first: Call, second: Call, a: Effect, b:
 
 
 def same_samples(first: Call, second: Call, threads: int) -> bool:
-    """Return whether each thread has the same samples in both calls, which count rows, or steps of sequences, alike."""
-    alike = first.arguments.get("rows", ROWS) == second.arguments.get("rows", ROWS)
-    return alike and by_samples(first, threads) and by_samples(second, threads)
+    """Return whether each thread has the same samples in both calls, or the same parts of their halves.
+
+    The calls must count rows, or steps of sequences, alike.
+    """
+    if first.arguments.get("rows", ROWS) != second.arguments.get("rows", ROWS):
+        return False
+    if first.partition == second.partition == "halves":
+        return True
+    return by_samples(first, threads) and by_samples(second, threads)
 
 
 def by_samples(call: Call, threads: int) -> bool:
