@@ -1,9 +1,10 @@
 """The loop of `dlrun.executor.run_loop` with a clock: each thread notes when it begins and ends each call.
 
-A loop of its own, so that the ordinary one pays nothing for it.
+A loop of its own, so that the ordinary one pays nothing for it. No thread works alone here.
 """
 
-from dlrun.executor.meeting import barrier, nanoseconds
+from dlrun.executor.habits import SOLO, nanoseconds
+from dlrun.executor.meeting import barrier
 from dlrun.executor.run_loop import (
     ALONE,
     BARRIER,
@@ -46,12 +47,12 @@ def timed_steps_of_thread(  # type: ignore[no-untyped-def]
                 return PAUSED, place
             if step < steps:
                 stamps[at] = nanoseconds()
-            begin_step(step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads)
-            if step == steps:
-                return FINISHED, place
-            if live[words] != 0:
+            begin_step(
+                step, steps, table, live, words, scalar_table, scalars, scalar_count, control, SOLO, thread, threads
+            )
+            if step == steps or live[words] != 0:
                 barrier(control, threads)
-                return STOPPED, place
+                return FINISHED if step == steps else STOPPED, place
             now = nanoseconds()
             stamps[at + 1] = now
             i = 0

@@ -1,6 +1,17 @@
 """The loop that every thread runs: steps, and in each step the plan's calls, without entering Python."""
 
-from dlrun.executor.meeting import CONTROL_BYTES, GENERATION, arrive, barrier, choose_habit, nanoseconds, release, wait
+from dlrun.executor.habits import HABIT, HABITS, SOLO, choose_habit, nanoseconds
+from dlrun.executor.meeting import (
+    CONTROL_BYTES,
+    GENERATION,
+    arrive,
+    barrier,
+    form_team,
+    rejoin,
+    release,
+    team_of,
+    wait,
+)
 from dlrun.kernels.lang import (
     InDouble,
     InLong,
@@ -29,23 +40,44 @@ BARRIER, ALONE, LONG = 1, 2, 4
 
 @helper
 def begin_step(  # type: ignore[no-untyped-def]
-    step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads
+    step, steps, table, live, words, scalar_table, scalars, scalar_count, control, habits, thread, threads
 ):  # fmt: skip
-    """Wait until all threads have finished the step before; the last to come sets the stage for this one."""
-    generation = atomic_load(control + GENERATION)
-    if arrive(control, threads):
+    """Wait until the step before is finished; the last to come sets the stage for this one. Return its number.
+
+    It is a later one for a thread that others have worked without. To the end of a run all come.
+    """
+    generation, team = atomic_load(control + GENERATION), team_of(control, threads)
+    if arrive(control, team):
         atomic_store(control + DONE, step)
-        if threads > 1:
-            choose_habit(control, step, nanoseconds())
+        live[words] = atomic_load(control + STOP)
         if step < steps:
             for i in range(words):
                 live[i] = table[step * words + i]
-            live[words] = atomic_load(control + STOP)
             for i in range(scalar_count):
                 scalars[i] = scalar_table[step * scalar_count + i]
-        release(control)
+        if threads > 1:
+            choose_habit(control, step, steps, nanoseconds(), habits, threads)
+            is_alone = step < steps and live[words] == 0 and atomic_load(control + HABIT) == SOLO
+            if team > 1 or not is_alone:
+                form_team(control, is_alone)
+                release(control)
     else:
         wait(control, generation)
+    if thread > 0:
+        rejoin(control)
+        return atomic_load(control + DONE)
+    return step
+
+
+@helper
+def end_step(status, live, words, control, threads):  # type: ignore[no-untyped-def]
+    """Meet after a kernel's status that ends the run: threads that others have worked without are told to stop."""
+    if team_of(control, threads) < threads:
+        live[words] = 1
+        form_team(control, False)
+        release(control)
+    barrier(control, threads)
+    return status
 
 
 @helper
@@ -81,30 +113,29 @@ def steps_of_thread(  # type: ignore[no-untyped-def]
     once, while others are still on their way out.
     """
     first = first_place(control, thread)
-    step, i = first // (calls + 1), first % (calls + 1) - 1
+    step, i, team = first // (calls + 1), first % (calls + 1) - 1, team_of(control, threads)
     while True:
         place = step * (calls + 1)
         if i < 0:
             if is_due(place, first, control, thread):
                 return PAUSED, place
-            begin_step(step, steps, table, live, words, scalar_table, scalars, scalar_count, control, threads)
-            if step == steps:
-                return FINISHED, place
-            if live[words] != 0:
+            step = begin_step(
+                step, steps, table, live, words, scalar_table, scalars, scalar_count, control, HABITS, thread, threads
+            )
+            if step == steps or live[words] != 0:
                 barrier(control, threads)
-                return STOPPED, place
-            i = 0
+                return FINISHED if step == steps else STOPPED, place
+            team, i = team_of(control, threads), 0
         while i < calls:
             flags = program[3 * i + 2]
             if flags & LONG and is_due(place + i + 1, first, control, thread):
                 return PAUSED, place + i + 1
             if flags & BARRIER:
-                barrier(control, threads)
+                barrier(control, team)
             if not (flags & ALONE and thread != 0):
-                status = call_kernel(program[3 * i], program[3 * i + 1], thread, threads, 0)
+                status = call_kernel(program[3 * i], program[3 * i + 1], thread, team, 0)
                 if status != 0:
-                    barrier(control, threads)
-                    return status, place
+                    return end_step(status, live, words, control, threads), place
             i += 1
         step, i = step + 1, -1
 

@@ -217,7 +217,7 @@ class Products:
         self.emit.call(
             dense_backward_input_of_few if few else dense_backward_input, partition=choice, flops=self._flops,
             dy=dy, w=w, dx=dx, zeros=self.emit.zeros(MOST_COLUMNS),
-            scratch=ScratchSize((few * handled + MOST_COLUMNS) * self.units + few * FEATURES * MOST_COLUMNS),
+            scratch=ScratchSize((few * self._rows + MOST_COLUMNS) * self.units + few * FEATURES * MOST_COLUMNS),
             by_samples=int(by_samples), **self._sizes,
         )  # fmt: skip
 
