@@ -10,6 +10,7 @@ import time
 import pytest
 
 from dlrun.runs.record import read_record
+from dlrun.sweep.study import ERROR
 from tests.cli.commands import Workplace, wait_until
 from tests.sweep.sweeps import GRID, SLOW, folder_of, states, study_of
 from tests.training.runs import assert_same_runs
@@ -27,6 +28,7 @@ def undisturbed(tmp_path_factory):
 
 def assert_same_sweeps(one, other):
     """Eight trials each, all finished, with the same bits and values."""
+    assert [trial.user_attrs[ERROR] for trial in study_of(one).trials() if ERROR in trial.user_attrs] == []
     assert states(one) == states(other) == {"COMPLETE": 8}
     names = {run.name for run in one.trials.iterdir()}
     assert names == {run.name for run in other.trials.iterdir()}
