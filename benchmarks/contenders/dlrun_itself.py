@@ -11,7 +11,7 @@ from benchmarks.network import Weights, draw
 from benchmarks.parts import TransformerBlock
 from benchmarks.reading import read_config
 from dlrun.compiler.graph import node_names
-from dlrun.data.random import permutation
+from dlrun.executor.ordering import shuffled
 from dlrun.training.session import Session
 from dlrun.training.steps import mean_loss, run_all, step_table
 
@@ -42,7 +42,7 @@ class Dlrun(Contender):
         end, per_epoch = self.step + steps, rows // self.job.batch
         while self.step < end:
             epoch = self.step // per_epoch
-            self.executor.data["order"][:] = permutation(rows, self.config.seed, f"shuffle/{epoch}")
+            self.executor.data["order"][:] = shuffled(rows, self.config.seed, f"shuffle/{epoch}")
             table = step_table(epoch * per_epoch, rows, self.job.batch, drop_last=True)
             table = table[self.step - epoch * per_epoch :][: end - self.step]
             rates = np.full(len(table), self.config.optimizer.learning_rate)

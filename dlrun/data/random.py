@@ -24,13 +24,19 @@ def generator(seed: int, purpose: str) -> np.random.Generator:
     return np.random.Generator(philox(seed, purpose))
 
 
+def random_bits(rows: int, seed: int, purpose: str) -> Array:
+    """64 random bits for each row, (rows,) uint64."""
+    bits: Array = philox(seed, purpose).random_raw(rows)
+    return bits
+
+
 def permutation(rows: int, seed: int, purpose: str) -> Array:
     """The numbers 0 .. rows-1 in a random order, (rows,) int64.
 
     Sorts by the generator's raw bits, whose values NumPy guarantees, rather than by `Generator.permutation`, whose
     algorithm may change. Equal bits, of which no epoch is likely to have any, keep the rows' order.
     """
-    bits = philox(seed, purpose).random_raw(rows)
+    bits = random_bits(rows, seed, purpose)
     order = np.argsort(bits)
     ordered = bits[order]
     return np.argsort(bits, kind="stable") if (ordered[1:] == ordered[:-1]).any() else order

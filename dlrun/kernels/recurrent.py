@@ -48,6 +48,7 @@ from dlrun.kernels.lang import (
     tile_columns,
 )
 from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.transposing import transpose
 
 (
     TIME, FEATURES, UNITS, WIDTH, INPUTS_AT, INPUTS, RECURRENT, TURN, BACKWARDS, KEPT, HAS_MASK, ZERO_MASKED,
@@ -100,14 +101,10 @@ def pack_panels_transposed(
     panels = (inputs + tile_columns - 1) // tile_columns
     for p in range(first_of(panels, thread, threads), last_of(panels, thread, threads)):
         columns = min(tile_columns, inputs - p * tile_columns)
-        here = shift(w, p * tile_columns * outputs)
-        for n in range(outputs):
-            out, column = (
-                shift(packed, (p * outputs + n) * tile_columns),
-                n + turn if n + turn < outputs else n + turn - outputs,
-            )
-            for j in range(columns):
-                out[j] = here[j * outputs + column]
+        here, out = shift(w, p * tile_columns * outputs), shift(packed, p * outputs * tile_columns)
+        turned = shift(out, (outputs - turn) * tile_columns)
+        transpose(shift(here, turn), outputs, out, tile_columns, columns, outputs - turn, real(1))
+        transpose(here, outputs, turned, tile_columns, columns, turn, real(1))
 
 
 @helper

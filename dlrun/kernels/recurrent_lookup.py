@@ -31,7 +31,7 @@ from dlrun.kernels.products import NO_LIMIT, rows_ahead
 from dlrun.kernels.recurrent import BIASES, FEATURES, GATE_ROW, GATE_STEP, INPUTS, INPUTS_AT, LOOKUP, TIME, WIDTH
 from dlrun.kernels.recurrent_gradients import COLUMNS, multiply_columns
 
-IDS = 48
+IDS = 24
 """Ids whose vectors are multiplied with all panels of weights before the next ones: they stay in L2."""
 
 

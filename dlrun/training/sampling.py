@@ -9,9 +9,9 @@ import numpy as np
 
 from dlrun.config.run_config import RunConfig
 from dlrun.data.dataset import Array, Split
-from dlrun.data.random import permutation
 from dlrun.data.resample import epoch_rows, epoch_sizes, resample_note, resampled_target
 from dlrun.data.signature import Signature
+from dlrun.executor.ordering import shuffled
 from dlrun.losses import Loss
 
 
@@ -33,7 +33,7 @@ class Sampling:
     def order(self, epoch: int) -> Array:
         """Return the training rows of an epoch in their order, (rows,) int64."""
         groups = self.rows // self.group
-        order = permutation(groups, self.seed, f"shuffle/{epoch}") if self.shuffle else np.arange(groups)
+        order = shuffled(groups, self.seed, f"shuffle/{epoch}") if self.shuffle else np.arange(groups)
         if self.group > 1:
             order = (order[:, None] * self.group + np.arange(self.group)).reshape(-1)
         if self.labels is None:
