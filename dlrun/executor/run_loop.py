@@ -57,7 +57,7 @@ def begin_step(  # type: ignore[no-untyped-def]
                 scalars[i] = scalar_table[step * scalar_count + i]
         if threads > 1:
             choose_habit(control, step, steps, nanoseconds(), habits, threads)
-            is_alone = step < steps and live[words] == 0 and atomic_load(control + HABIT) == SOLO
+            is_alone = habits > SOLO and step < steps and live[words] == 0 and atomic_load(control + HABIT) == SOLO
             if team > 1 or not is_alone:
                 form_team(control, is_alone)
                 release(control)

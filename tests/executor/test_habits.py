@@ -202,9 +202,10 @@ def test_a_refused_step_ends_the_run_of_those_who_do_not_work(threads):
     assert made.run(*steps(9)).finished
 
 
-def test_a_profile_has_the_times_of_all_threads():
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_profile_has_the_times_of_all_threads(count):
     made = executor(threads=2)
     force(made, SOLO)
-    outcome, timings = Profiler(made).run(*steps(30))
+    outcome, timings = Profiler(made).run(*steps(count))
     assert outcome.finished
     assert np.all(timings.stamps > 0)
