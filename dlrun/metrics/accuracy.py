@@ -38,7 +38,9 @@ class AccuracyTracker(Tracker):
     def update(self, y_true: Array, y_pred: Array, weights: Array | None = None) -> None:
         """Takes in the rows of a batch."""
         truth, decision, each = decide(self.problem, self.threshold, y_true, y_pred, weights)
-        right = (truth == decision).reshape(len(each), -1 if len(each) else 1).all(axis=1)
+        right = truth == decision
+        if self.problem.kind == "multi_label":
+            right = right.all(axis=1)
         self.right += float(np.sum(each * right))
         self.total += float(np.sum(each))
 

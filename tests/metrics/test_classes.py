@@ -5,7 +5,19 @@ import pytest
 from hypothesis import strategies as st
 
 from dlrun.metrics import METRICS, scalars
-from tests.metrics.data import CLASSES, LETTERS, TAGS, TWO, agrees, class_data, given, measure, reference, tag_data
+from tests.metrics.data import (
+    CLASSES,
+    LETTERS,
+    PLACES,
+    TAGS,
+    TWO,
+    agrees,
+    class_data,
+    given,
+    measure,
+    reference,
+    tag_data,
+)
 
 sklearn = pytest.importorskip("sklearn.metrics", reason="compares with scikit-learn (the extra sklearn)")
 
@@ -27,6 +39,20 @@ def test_accuracy(data, parts):
     labels, probabilities, weights = data
     found = measure(METRICS["accuracy"](), CLASSES, data, parts)
     agrees(found["accuracy"], reference(sklearn.accuracy_score, labels, probabilities.argmax(1), sample_weight=weights))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 3))
+def test_accuracy_of_sequences_leaves_out_padding_and_places_without_a_label(seed, rows, parts):
+    random = np.random.default_rng(seed)
+    shape = (rows, *PLACES.shape)
+    labels = random.integers(-1, len(LETTERS), shape)
+    probabilities = random.choice([0.0, 0.0, 0.25, 0.5], (*shape, len(LETTERS)))
+    weights = random.integers(1, 4, rows).astype(float)
+    counted = [(n, t) for n in range(rows) for t in range(shape[1]) if labels[n, t] >= 0 and any(probabilities[n, t])]
+    right = sum(weights[n] for n, t in counted if labels[n, t] == probabilities[n, t].argmax())
+    found = measure(METRICS["accuracy"](), PLACES, (labels, probabilities, weights), parts)
+    total = sum(weights[n] for n, _ in counted)
+    agrees(found["accuracy"], right / total if total else np.nan)
 
 
 @given(class_data(2), st.sampled_from([0.1, 0.5, 0.65]))
