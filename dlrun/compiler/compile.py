@@ -96,7 +96,7 @@ def compile_plan(
     hoist(plan)
     follow_readers(plan)
     order_calls(plan)
-    place(plan, keep=goal.keep)
+    place(plan, keep=goal.keep, tight=goal.apart)
     verify(plan)
     set_barriers(plan)
     return plan

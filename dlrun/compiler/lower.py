@@ -33,7 +33,8 @@ class Goal:
     `input_gradients` asks for the gradients of the data inputs too. `keep` gives every value bytes of its own, so
     that it can be looked at after the step. `collect` brings losses and predictions out, sample by sample; without
     `predictions` losses alone. Without `added_losses` the terms that layers add to the loss are left out.
-    With `advancing` a step takes the next position of sequences, not all of them.
+    With `advancing` a step takes the next position of sequences, not all of them. With `apart` threads make steps of
+    their own, each in as little memory as it takes.
     """
 
     training: bool = False
@@ -46,6 +47,7 @@ class Goal:
     weighted: bool = False
     added_losses: bool = True
     advancing: bool = False
+    apart: bool = False
 
 
 class Lowering:

@@ -121,21 +121,25 @@ class Executor:
         assert scalars.shape[1] <= SCALARS
         self._control[STOP // 8] = self._control[DONE // 8] = 0
         loop, more = (run_steps, {}) if stamps is None else (run_steps_timed, {"stamps": stamps.ctypes.data})
+        status = self._run_threads(self._work(loop, table, scalars, **more), poll)
+        return Outcome(int(self._control[DONE // 8]), status)
+
+    def _work(self, loop: Kernel, table: Array, scalars: Array, **more: Argument) -> list[tuple[Kernel, Array]]:
+        """Return what a run consists of: the prologue, if there is one, and the loop, each with its argument block."""
         work = [(loop, self._loop_block(loop, self._program, table, scalars, **more))]
         if len(self._prologue):
             work.insert(0, (run_steps, self._loop_block(run_steps, self._prologue, table[:1], scalars[:1])))
-        status = self._run_threads(work, poll)
-        return Outcome(int(self._control[DONE // 8]), status)
+        return work
 
     def _loop_block(self, loop: Kernel, program: Array, table: Array, scalars: Array, **more: Argument) -> Array:
         """Return the argument block for a run of a loop over a program: of this run alone, the next makes its own."""
-        block = self._block_of(
-            loop,
-            program=program.ctypes.data, calls=len(program), table=table.ctypes.data, steps=len(table),
-            live=self._live.ctypes.data, words=table.shape[1], scalar_table=scalars.ctypes.data,
-            scalars=self._scalars.ctypes.data, scalar_count=scalars.shape[1], control=self._control.ctypes.data,
-            **more,
-        )  # fmt: skip
+        arguments: dict[str, Argument] = {
+            "program": program.ctypes.data, "calls": len(program), "table": table.ctypes.data, "steps": len(table),
+            "live": self._live.ctypes.data, "words": table.shape[1], "scalar_table": scalars.ctypes.data,
+            "scalars": self._scalars.ctypes.data, "scalar_count": scalars.shape[1],
+            "control": self._control.ctypes.data,
+        }  # fmt: skip
+        block = self._block_of(loop, **arguments | more)
         self._blocks.pop()
         return block
 

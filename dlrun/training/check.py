@@ -173,9 +173,9 @@ def overfit(session: Session, split: Split) -> tuple[float, float]:
     table[:, 1] = steps
     scalars = config.optimizer.scalars(steps, np.full(OVERFIT_STEPS, config.optimizer.learning_rate))
     executor.run(table[:1], scalars[:1])
-    before = float(executor.array("losses")[:rows].mean())
+    before = float(executor.data["out/losses"][:rows].mean())
     executor.run(table[1:], scalars[1:])
-    return before, float(executor.array("losses")[:rows].mean())
+    return before, float(executor.data["out/losses"][:rows].mean())
 
 
 def _whole_groups(session: Session, rows: int) -> int:

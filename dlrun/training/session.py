@@ -23,6 +23,7 @@ from dlrun.data.random import generator
 from dlrun.data.signature import Signature
 from dlrun.data.streams import stream_order
 from dlrun.errors import DataError, Path
+from dlrun.executor.crew import Crew
 from dlrun.executor.executor import Array, Executor
 from dlrun.executor.memory import zeros
 from dlrun.layers.base import Layer
@@ -210,24 +211,28 @@ class Session:
         """Return the executor that evaluates a split with the network's present weights."""
         if name not in self._evaluators:
             rows = split or self.split(name)
-            goal = Goal(training=False, loss=loss, weighted=loss and rows.weights is not None)
-            plan = self._evaluation_plan(goal, min(EVALUATION_BATCH, rows.rows, MOST_OF_A_BATCH // self.outputs))
+            batch = min(EVALUATION_BATCH, rows.rows, MOST_OF_A_BATCH // self.outputs)
+            apart = self.threads > 1 and batch >= 2 * self.threads and not self.is_stateful
+            goal = Goal(training=False, loss=loss, weighted=loss and rows.weights is not None, apart=apart)
+            plan = self._evaluation_plan(goal, batch)
             together = rows.rows
             if self._is_sequence and loss:
                 together = min(together, max(1, MOST_COLLECTED // (self.outputs * plan.batch)) * plan.batch)
             data = self.data_of(rows, together) | {"order": np.arange(together, dtype=np.int64)}
-            executor = Executor(plan, self.threads, data, self._weights, self.listener.compiling)
+            kind = Crew if apart else Executor
+            executor = kind(plan, self.threads, data, self._weights, self.listener.compiling)
             self._weights = self._weights or executor
             self._evaluators[name] = executor
         return self._evaluators[name]
 
     def _evaluation_plan(self, goal: Goal, batch: int) -> Plan:
-        group = group_of(self.config, self.dataset.signature)
-        batch = max(1, batch // group) * group
+        """Return the plan of a batch, or of as large a part of it as the cache holds, for each thread if it is."""
+        group, plans = group_of(self.config, self.dataset.signature), self.threads if goal.apart else 1
+        batch = max(1, batch // plans // group) * group
         if self.is_stateful and isinstance(self.config.training.batch_size, int):
             batch = min(batch, self.config.training.batch_size)  # as many streams as in training
         plan = self._compile(goal, UpdateRule(), batch)
-        rows = max(1, rows_in_cache(plan) // group) * group
+        rows = max(1, rows_in_cache(plan, plans) // group) * group
         return plan if rows == batch or self.is_stateful else self._compile(goal, UpdateRule(), rows)
 
     def draw_weights(self, executor: Executor) -> None:
@@ -373,8 +378,8 @@ class Session:
         return found
 
     def _compile(self, goal: Goal, updates: UpdateRule, batch: int, model: Model | None = None) -> Plan:
-        config = self.config
-        return compile_plan(model or self.model, goal, updates, config.precision, batch, self.threads, config.seed)
+        config, threads = self.config, 1 if goal.apart else self.threads
+        return compile_plan(model or self.model, goal, updates, config.precision, batch, threads, config.seed)
 
     def data_of(self, split: Split, rows: int, predictions: bool = True) -> dict[str, Array]:
         """Return the arrays that a plan's data buffers stand for, those that it fills with so many rows.

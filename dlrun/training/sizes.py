@@ -30,12 +30,15 @@ def choose_threads(threads: int | str, graph: Graph, batch: int) -> int:
     return max(1, min(available_cores(), work // WORK_OF_A_THREAD))
 
 
-def rows_in_cache(plan: Plan) -> int:
+def rows_in_cache(plan: Plan, plans: int = 1) -> int:
     """Return how many rows at a time keep an evaluation's intermediate results in the cache: at most the plan's batch.
+
+    So many of such plans share the cache.
 
     Layers are computed one after the other, each for all rows of a step, so that what one writes comes back from the
     cache or, of many rows, from memory. The results don't depend on it.
     """
     row = plan.arena_bytes["work"] / plan.batch
-    rows = int(BYTES_IN_CACHE / row)
-    return plan.batch if rows >= plan.batch else min(plan.batch, max(FEWEST_ROWS, 1 << rows.bit_length() - 1))
+    rows = int(BYTES_IN_CACHE / plans / row)
+    least = max(FEWEST_ROWS // plans, 1)
+    return plan.batch if rows >= plan.batch else min(plan.batch, max(least, 1 << max(rows, 1).bit_length() - 1))

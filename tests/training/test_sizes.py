@@ -12,9 +12,9 @@ from dlrun.training.session import Session
 from tests.training.runs import MIXED
 
 
-def evaluated(monkeypatch, cache, precision):
+def evaluated(monkeypatch, cache, precision, threads):
     """(batch, metrics, predictions) where so many bytes are in the cache."""
-    loaded = load_text(MIXED, overrides=["training.epochs=1", f"precision={precision}"])
+    loaded = load_text(MIXED, overrides=["training.epochs=1", f"precision={precision}", f"training.threads={threads}"])
     session = Session(loaded.config, loaded.layer_paths, load(loaded.config.data, loaded.config.seed))
     monkeypatch.setattr(sizes, "BYTES_IN_CACHE", cache)
     executor = session.evaluator("test")
@@ -23,11 +23,15 @@ def evaluated(monkeypatch, cache, precision):
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_results_dont_depend_on_the_rows_at_a_time(monkeypatch, precision):
-    whole, few = (evaluated(monkeypatch, size, precision) for size in (1 << 30, 1 << 14))
-    assert 16 <= few[0] < whole[0] == 256
-    assert few[1] == whole[1]
-    assert all(np.array_equal(few[2][name], whole[2][name]) for name in whole[2])
+def test_results_depend_neither_on_the_rows_at_a_time_nor_on_the_threads(monkeypatch, precision):
+    whole = evaluated(monkeypatch, 1 << 30, precision, 1)
+    assert whole[0] == 256
+    for size, threads in [(1 << 30, 2), (1 << 30, 3), (1 << 14, 1), (1 << 14, 2), (1 << 14, 4)]:
+        found = evaluated(monkeypatch, size, precision, threads)
+        most = 256 // threads
+        assert 16 // threads <= found[0] < most if size < 1 << 30 else found[0] == most
+        assert found[1] == whole[1]
+        assert all(np.array_equal(found[2][name], whole[2][name]) for name in whole[2])
 
 
 @pytest.mark.parametrize(("megabytes", "rows"), [(1, 256), (6, 256), (6.5, 128), (32, 32), (1000, 16)])

@@ -9,16 +9,19 @@ ALIGNMENT = 128
 SLACK = 4 * MOST_COLUMNS
 """Bytes after an arena's end that a tile may read (and ignore): as many columns of either precision as it has."""
 REUSE_FROM = 16 * 1024 * 1024
-"""Below this total, sharing saves nothing worth a barrier."""
+"""Below this total, sharing saves nothing worth a barrier; one thread needs none."""
 
 
-def place(plan: Plan, keep: bool = False) -> None:
-    """Set the buffers' offsets. With `keep`, no two share bytes, so that every value can be looked at afterwards."""
+def place(plan: Plan, keep: bool = False, tight: bool = False) -> None:
+    """Set the buffers' offsets. With `keep`, no two share bytes, so that every value can be looked at afterwards.
+
+    Nor do those of little memory, unless it is to be `tight`.
+    """
     for region in ("weights", "optimizer", "constant", "state"):
         plan.arena_bytes[region] = _pack(plan, plan.region(region)) + SLACK
     work = plan.region("work")
     total = _pack(plan, work)
-    if not keep and total > REUSE_FROM:
+    if not keep and (tight or total > REUSE_FROM):
         total = _share(plan, work)
     plan.arena_bytes["work"] = total + SLACK
 
