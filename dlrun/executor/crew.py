@@ -71,9 +71,7 @@ class Crew(Executor):
             self.stop()
             raise
         finally:
-            for thread in others:
-                if thread.ident is not None:
-                    thread.join()
+            _join(others)
 
     def _run_loops(self, work: Work, number: int) -> None:
         """Run loops one after the other. The first thread hears signals in between.
@@ -88,3 +86,16 @@ class Crew(Executor):
                 if number == 0:
                     self._control[DUE // 8] = time.monotonic_ns() + executors.POLL_NANOSECONDS
                 function(result.ctypes.data, result.ctypes.data + 8, block.ctypes.data, thread, 1, 0)
+
+
+def _join(threads: Sequence[Thread]) -> None:
+    """Wait until those that were started are done with this run's memory; what is raised meanwhile is raised then."""
+    raised = None
+    for thread in threads:
+        while thread.is_alive():
+            try:
+                thread.join()
+            except BaseException as error:
+                raised = error
+    if raised is not None:
+        raise raised

@@ -107,6 +107,29 @@ def test_a_signal_leaves_no_thread_behind(threads):
     assert run(crew).finished
 
 
+def test_a_second_signal_leaves_no_thread_behind(monkeypatch):
+    """It comes while the first thread waits for the others."""
+    crew, before, join = made(Crew, threads=3), _thread._count(), threading.Thread.join
+    table = np.concatenate([step_table(0, ROWS, BATCH)] * 20_000)
+    timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
+    signals = [None, None]
+
+    def interrupted(thread, timeout=None):
+        if signals and thread is not timer:
+            signals.pop()
+            raise KeyboardInterrupt
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        crew.run(table, np.zeros((len(table), 1)))
+    assert not signals
+    join(timer)
+    assert threads_left() == before
+    assert run(crew).finished
+
+
 def test_who_polls_hears_of_progress():
     crew, heard = made(Crew, threads=2), []
     table = np.concatenate([step_table(0, ROWS, BATCH)] * 500)
