@@ -1,7 +1,6 @@
 """The loop of threads that make whole steps, each in memory of its own: whoever is free claims the next one."""
 
-from dlrun.executor.habits import nanoseconds
-from dlrun.executor.run_loop import DUE, FINISHED, PAUSED, STOP, STOPPED
+from dlrun.executor.run_loop import FINISHED, PAUSED, STOP, STOPPED, is_due
 from dlrun.kernels.lang import (
     InLong,
     OutLong,
@@ -21,9 +20,9 @@ from dlrun.kernels.lang import (
 @helper
 def claimed_steps(program, calls, table, steps, live, words, claims, control, thread):  # type: ignore[no-untyped-def]
     """Make steps until there is a reason to end; return it."""
+    made = 0
     while True:
-        due = atomic_load(control + DUE) if thread == 0 else 0
-        if due != 0 and nanoseconds() >= due:
+        if is_due(made, 0, control, thread):
             return PAUSED
         if atomic_load(control + STOP) != 0:
             return STOPPED
@@ -34,6 +33,7 @@ def claimed_steps(program, calls, table, steps, live, words, claims, control, th
             live[i] = table[step * words + i]
         for i in range(calls):
             call_kernel(program[3 * i], program[3 * i + 1], 0, 1, 0)
+        made += 1
 
 
 @kernel

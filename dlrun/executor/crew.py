@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from dlrun.executor.claim_loop import run_claimed
 from dlrun.executor.executor import ENTRY, Array, Executor, Outcome
 from dlrun.executor.run_loop import DUE, FINISHED, PAUSED, STOP, STOPPED, run_steps
 from dlrun.kernels.lang import Kernel
-from dlrun.kernels.store import load_kernels
 from dlrun.plan import Argument, Plan
 
 Work = list[tuple[Kernel, Array]]
@@ -27,6 +27,8 @@ class Crew(Executor):
     The plan is one for a single thread; its steps write where their rows are, refuse none, keep no state, don't learn.
     """
 
+    loops: ClassVar[tuple[Kernel, ...]] = (run_steps, run_claimed)
+
     def __init__(
         self,
         plan: Plan,
@@ -38,8 +40,7 @@ class Crew(Executor):
         """Take a plan, and what it needs, as an Executor does."""
         assert plan.threads == 1
         assert not any(call.kernel.has_status for call in plan.calls)
-        load_kernels([*plan.kernels, run_steps, run_claimed], plan.precision, progress)
-        super().__init__(plan, 1, data, weights)
+        super().__init__(plan, 1, data, weights, progress)
         self._others = [Executor(plan, 1, self.data, self) for _ in range(threads - 1)]
 
     def run(
@@ -78,9 +79,9 @@ class Crew(Executor):
 
         A prologue is its executor's alone, whose first thread it is made by.
         """
-        addresses, result = load_kernels([loop for loop, _ in work], self.plan.precision), np.zeros(2, np.int64)
+        result = np.zeros(2, np.int64)
         for loop, block in work:
-            function, thread = ENTRY(addresses[loop]), number if loop is run_claimed else 0
+            function, thread = ENTRY(self.addresses[loop]), number if loop is run_claimed else 0
             result[0] = PAUSED
             while result[0] == PAUSED:
                 if number == 0:

@@ -7,7 +7,7 @@ import ctypes
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -67,6 +67,9 @@ class Executor:
     told of kernels that have to be compiled (name, done, total).
     """
 
+    loops: ClassVar[tuple[Kernel, ...]] = (run_steps,)
+    """The loops that its runs need."""
+
     def __init__(
         self,
         plan: Plan,
@@ -77,7 +80,7 @@ class Executor:
         shared: Sequence[Region] = ("weights",),
     ) -> None:
         self.plan, self.threads = plan, threads
-        self.addresses = load_kernels([*plan.kernels, run_steps], plan.precision, progress)
+        self.addresses = load_kernels([*plan.kernels, *self.loops], plan.precision, progress)
         self.arenas: dict[Region, Array] = (
             {} if weights is None else {region: weights.arenas[region] for region in shared}
         )

@@ -130,6 +130,15 @@ def test_a_second_signal_leaves_no_thread_behind(monkeypatch):
     assert run(crew).finished
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_coming_back_after_every_step_changes_nothing(threads, monkeypatch):
+    monkeypatch.setattr("dlrun.executor.executor.POLL_NANOSECONDS", 0)
+    crew, one = made(Crew, threads=threads), made(Executor)
+    assert run(crew).finished
+    assert run(one).finished
+    np.testing.assert_array_equal(crew.data["out/predictions"], one.data["out/predictions"])
+
+
 def test_who_polls_hears_of_progress():
     crew, heard = made(Crew, threads=2), []
     table = np.concatenate([step_table(0, ROWS, BATCH)] * 500)

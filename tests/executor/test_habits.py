@@ -1,4 +1,4 @@
-"""How threads work together: the habit that steps are fastest with, as measured now and then."""
+"""How threads work together: the habit that steps are fastest with, as measured again and again."""
 
 import numpy as np
 import pytest
