@@ -50,27 +50,78 @@ def pack(x, x_row, packed, rows, columns):
 
 
 @helper
+def product_of_block(x, panels, panel, b, y, floor, first_row, last_row, column, columns, k, terms, features, units):
+    """Add the terms k .. k + terms to y[r, column ..], for a range of rows; `panel` entries of w are a panel's."""
+    limit = floor if k + terms == features else real(NO_LIMIT)
+    for block in range(first_row, last_row, ROWS):
+        end = min(block + ROWS, last_row)
+        for n in range(0, columns, tile_columns):
+            r, here = block, shift(panels, n // tile_columns * panel)
+            while r < end:
+                count = rows_ahead(end - r)
+                c = shift(y, r * units + column + n)
+                tile(
+                    shift(x, r * features + k), features, 1, 0, here, tile_columns, 0,
+                    shift(b, column + n) if k == 0 else c, 0 if k == 0 else units, c, units, terms, 1, count,
+                    min(tile_columns, columns - n), limit,
+                )  # fmt: skip
+                r += count
+
+
+@helper
 def product_of_many(x, w, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units):
     """y[r, n] = max(b[n] + sum_k x[r, k] w[k, n], floor) for a range of rows and columns."""
     for column in range(first_column, last_column, COLUMNS):
         columns = min(COLUMNS, last_column - column)
         for k in range(0, features, DEPTH):
             terms = min(DEPTH, features - k)
-            limit = floor if k + terms == features else real(NO_LIMIT)
             pack(shift(w, k * units + column), units, scratch, terms, columns)
-            for block in range(first_row, last_row, ROWS):
-                end = min(block + ROWS, last_row)
-                for n in range(0, columns, tile_columns):
-                    r = block
-                    while r < end:
-                        count = rows_ahead(end - r)
-                        c = shift(y, r * units + column + n)
-                        tile(
-                            shift(x, r * features + k), features, 1, 0, shift(scratch, n * terms), tile_columns, 0,
-                            shift(b, column + n) if k == 0 else c, 0 if k == 0 else units, c, units, terms, 1, count,
-                            min(tile_columns, columns - n), limit,
-                        )  # fmt: skip
-                        r += count
+            product_of_block(
+                x, scratch, terms * tile_columns, b, y, floor, first_row, last_row, column, columns, k, terms,
+                features, units,
+            )  # fmt: skip
+
+
+@helper
+def product_of_panels(x, panels, b, y, floor, first_row, last_row, first_column, last_column, features, units):
+    """The same, of weights that were packed before: (panels, features, tile_columns)."""
+    for column in range(first_column, last_column, COLUMNS):
+        columns = min(COLUMNS, last_column - column)
+        for k in range(0, features, DEPTH):
+            terms = min(DEPTH, features - k)
+            product_of_block(
+                x, shift(panels, column * features + k * tile_columns), features * tile_columns, b, y, floor,
+                first_row, last_row, column, columns, k, terms, features, units,
+            )  # fmt: skip
+
+
+@kernel
+def dense_pack(w: In, panels: Out, features: Size, units: Size, thread: Thread, threads: Threads) -> None:
+    """Lay weights out as `dense_forward_of_panels` reads them.
+
+    Shapes: w (features, units), panels (panels, features, tile_columns). Partition: panels.
+    """
+    first, last = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
+    if first < last:
+        pack(shift(w, first), units, shift(panels, first * features), features, last - first)
+
+
+@kernel
+def dense_forward_of_panels(
+    x: In, panels: In, b: In, y: Out, floor: Number, by_samples: Size, rows: Live, positions: Size, features: Size,
+    units: Size, thread: Thread, threads: Threads,
+) -> None:  # fmt: skip
+    """y[r, n] = max(b[n] + sum_i x[r, i] w[i, n], floor), of weights that `dense_pack` has packed.
+
+    Shapes: x (rows, positions, features), panels (panels, features, tile_columns), b (units), y
+    (rows, positions, units). Partition: samples, or panels of units.
+    """
+    first_row, last_row, first_column, last_column = 0, rows * positions, 0, units
+    if by_samples != 0:
+        first_row, last_row = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
+    else:
+        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
+    product_of_panels(x, panels, b, y, floor, first_row, last_row, first_column, last_column, features, units)
 
 
 @kernel
@@ -78,11 +129,7 @@ def dense_forward_of_many(
     x: In, w: In, b: In, y: Out, floor: Number, scratch: Scratch, by_samples: Size, rows: Live, positions: Size,
     features: Size, units: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
-    """y[r, n] = max(b[n] + sum_i x[r, i] w[i, n], floor).
-
-    Shapes: x (rows, positions, features), w (features, units), b (units), y (rows, positions, units).
-    Partition: samples, or panels of units.
-    """
+    """The same, of weights that change in each step: a block of them is packed at a time. w (features, units)."""
     first_row, last_row, first_column, last_column = 0, rows * positions, 0, units
     if by_samples != 0:
         first_row, last_row = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions

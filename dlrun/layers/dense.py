@@ -16,6 +16,8 @@ from dlrun.kernels.dense_of_many import (
     WEIGHTS_SCRATCH,
     dense_backward_weights_of_many,
     dense_forward_of_many,
+    dense_forward_of_panels,
+    dense_pack,
 )
 from dlrun.kernels.dense_sparse import (
     LISTS_SCRATCH,
@@ -68,6 +70,8 @@ FEW_ROWS = 128
 """Up to so many rows, transposing the output's gradient may cost less than transposing the weights."""
 PACKED_ROWS = 128
 """From so many rows of a thread on, packing the weights costs less than it saves the product."""
+PACKED_ONCE = 1 << 18
+"""Up to so many weights, an evaluation packs them once for all of its steps."""
 MANY_ROWS = 512
 """From so many rows on, packing the output's gradient costs less than it saves the weights' gradient."""
 SPARSE = 64, MOST_COLUMNS
@@ -182,11 +186,24 @@ class Products:
             )  # fmt: skip
         elif not packs:
             self.emit.call(dense_forward, partition=choice, flops=self._flops, **arguments)
+        elif self._packs_once():
+            panels = self.emit.shared("panels", self.features * -(-self.units // MOST_COLUMNS) * MOST_COLUMNS)
+            self.emit.call(
+                dense_pack, partition="split", w=arguments.pop("w"), panels=panels, features=self.features,
+                units=self.units,
+            )  # fmt: skip
+            self.emit.call(
+                dense_forward_of_panels, partition=choice, flops=self._flops, panels=panels, **arguments
+            )  # fmt: skip
         else:
             scratch = ScratchSize(FORWARD_SCRATCH)
             self.emit.call(
                 dense_forward_of_many, partition=choice, flops=self._flops, scratch=scratch, **arguments
             )  # fmt: skip
+
+    def _packs_once(self) -> bool:
+        """Return whether the weights are packed before the first step, as none changes them: a copy in memory."""
+        return not self.emit.gradients and self.features * self.units <= PACKED_ONCE
 
     def _goes_by_halves(self) -> bool:
         """Return whether the forward pass sums over halves of the features: a part of the bits, whatever the threads.

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from dlrun.kernels.dense_of_many import dense_backward_weights_of_many, dense_forward_of_many
+from dlrun.kernels.dense_of_many import (
+    dense_backward_weights_of_many,
+    dense_forward_of_many,
+    dense_forward_of_panels,
+    dense_pack,
+)
 from dlrun.layers import Dense
-from dlrun.layers.dense import dense_descend
+from dlrun.layers.dense import PACKED_ONCE, dense_descend
 from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
 from tests.support.training import Training, differing
 
@@ -104,3 +109,23 @@ def test_many_rows_have_the_bits_of_few(features, units, monkeypatch):
 def test_many_rows_have_the_same_bits_on_all_threads():
     x = np.random.default_rng(10).standard_normal((7, 140, 90))
     same_bits_on_threads([Dense(units=70, activation="relu"), Dense(units=133)], x)
+
+
+@pytest.mark.parametrize(("features", "units"), [(16, 40), (300, 65), (70, 300)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_weights_of_an_inference_are_packed_once(features, units, threads):
+    x = np.random.default_rng(12).standard_normal((7, 90, 5))
+    layers = [Dense(units=features), Dense(units=units, activation="relu", bias_initializer="random_normal")]
+    trained = Network(layers, x, "float32", threads)
+    once = Network(layers, x, "float32", threads, training=False, gradients=False)
+    assert dense_pack in {call.kernel for call in once.plan.prologue}
+    assert dense_forward_of_panels in {call.kernel for call in once.plan.calls}
+    assert dense_pack not in {call.kernel for call in (*trained.plan.prologue, *trained.plan.calls)}
+    np.testing.assert_array_equal(once.run().outputs, trained.run().outputs)
+
+
+def test_large_weights_are_not_copied():
+    x = np.random.default_rng(13).standard_normal((2, 128, 9))
+    network = Network([Dense(units=PACKED_ONCE // 9 + 1)], x, "float32", training=False, gradients=False)
+    assert not network.plan.prologue
+    assert dense_forward_of_many in {call.kernel for call in network.plan.calls}
