@@ -6,8 +6,28 @@ from pydantic import Field
 
 from dlrun.activations.base import Activation
 from dlrun.kernels.entries import get, put
-from dlrun.kernels.lang import In, Live, Number, Out, Size, Thread, Threads, first_of, helper, kernel, last_of, real
-from dlrun.kernels.math import erf, exp, tanh
+from dlrun.kernels.lang import (
+    In,
+    Live,
+    Number,
+    Out,
+    Primitive,
+    Size,
+    Thread,
+    Threads,
+    first_of,
+    helper,
+    kernel,
+    last_of,
+    real,
+    shift,
+)
+from dlrun.kernels.math import tanh
+
+gelu_entries = Primitive("dlrun.kernels.gelu_segments:gelu_entries", by_lanes=True)
+"""gelu_entries(x, y, count): y[i] = x[i] P(x[i]), which may be in place."""
+gelu_gradient_entries = Primitive("dlrun.kernels.gelu_segments:gelu_gradient_entries", by_lanes=True)
+"""gelu_gradient_entries(x, dy, dx, count): dx[i] = dy[i] (P(x[i]) + x[i] P'(x[i])), which may be in place."""
 
 
 @helper
@@ -20,15 +40,12 @@ def inner_slope(x):  # type: ignore[no-untyped-def]
 def gelu_forward(x: In, y: Out, approximate: Number, rows: Live, size: Size, thread: Thread, threads: Threads) -> None:
     """y = x (1 + erf(x / sqrt 2)) / 2, or x (1 + tanh u) / 2. Partition: samples."""
     first, last = first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size
-    half, root = real(0.5), real(0.7071067811865476)
     if approximate > real(0):
         for i in range(first, last):
             v = get(x, i)
-            put(y, i, v * (half + half * tanh(v * inner_slope(v))))
+            put(y, i, v * (real(0.5) + real(0.5) * tanh(v * inner_slope(v))))
     else:
-        for i in range(first, last):
-            v = get(x, i)
-            put(y, i, v * (half + half * erf(v * root)))
+        gelu_entries(shift(x, first), shift(y, first), last - first)
 
 
 @kernel
@@ -40,7 +57,7 @@ def gelu_backward(
     The approximation's P = (1 + tanh u) / 2 has P' = (1 - tanh² u) u' / 2. Saves: x. Partition: samples.
     """
     first, last = first_of(rows, thread, threads) * size, last_of(rows, thread, threads) * size
-    one, half, root, density = real(1), real(0.5), real(0.7071067811865476), real(0.3989422804014327)
+    one, half = real(1), real(0.5)
     if approximate > real(0):
         for i in range(first, last):
             v = get(saved, i)
@@ -48,9 +65,7 @@ def gelu_backward(
             slope = real(0.7978845608028654) * (one + real(0.134145) * v * v)
             put(dx, i, get(dy, i) * (half + half * t + half * v * (one - t * t) * slope))
     else:
-        for i in range(first, last):
-            v = get(saved, i)
-            put(dx, i, get(dy, i) * (half + half * erf(v * root) + v * density * exp(-half * v * v)))
+        gelu_gradient_entries(shift(saved, first), shift(dy, first), shift(dx, first), last - first)
 
 
 class Gelu(Activation):

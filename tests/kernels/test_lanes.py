@@ -9,7 +9,7 @@ from dlrun.executor.memory import PAGE
 from dlrun.kernels import tile
 from dlrun.kernels.chunks import combine_chunks
 from dlrun.kernels.store import kernel_key, load_kernels
-from dlrun.kernels.target import LANES, MOST_COLUMNS, VARIABLE, Target, host_target
+from dlrun.kernels.target import LANES, MOST_COLUMNS, Target, host_target
 from dlrun.layers.dense import dense_forward
 from dlrun.plan import ScratchSize
 from tests.support.cases import CASES, MORE, Case
@@ -26,19 +26,6 @@ NARROW = {"large dense": NETWORKS["large dense"]}
 WIDE = {**NETWORKS, "lstm": CASES["lstm"], "multi_head_attention": CASES["multi_head_attention"]}
 """For the most lanes, which need the most memory."""
 CANARY = 0xA5
-
-
-@pytest.fixture
-def lanes(monkeypatch):
-    """Return what forces a number of lanes."""
-
-    def force(count):
-        monkeypatch.setenv(VARIABLE, str(count))
-        host_target.cache_clear()
-
-    yield force
-    monkeypatch.undo()
-    host_target.cache_clear()
 
 
 @pytest.fixture
