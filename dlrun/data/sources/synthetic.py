@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
@@ -12,9 +13,10 @@ from pydantic import Field, PositiveInt, model_validator
 from dlrun.data.dataset import Array
 from dlrun.data.random import generator
 from dlrun.data.sources.base import Column, Description, Raw, Source, Store
+from dlrun.kernels.target import available_cores
 
 IMAGES_AT_A_TIME = 256
-"""Images that are made together: their numbers stay in the cache, where those of all would be new memory."""
+"""Images that are made together, of their own random numbers: these stay in the cache, and threads share the work."""
 
 
 class Synthetic(Source):
@@ -103,12 +105,17 @@ class Synthetic(Source):
         deviation = np.float32(255 * (0.1 if self.noise is None else self.noise))
         of_class = random.uniform(0.0, 255.0, (self.classes, *self.shape)).astype(np.float32)
         made = np.empty((self.rows, *self.shape), np.uint8)
-        for first in range(0, self.rows, IMAGES_AT_A_TIME):
+
+        def make(first: int) -> None:
             rows = slice(first, min(first + IMAGES_AT_A_TIME, self.rows))
-            image = random.standard_normal(made[rows].shape, np.float32)
+            noise = generator(self.seed, f"synthetic/images/{first}")
+            image = noise.standard_normal(made[rows].shape, np.float32)
             image *= deviation
             image += of_class[label[rows]]
             made[rows] = image.clip(0, 255, out=image)
+
+        with ThreadPoolExecutor(available_cores()) as pool:
+            list(pool.map(make, range(0, self.rows, IMAGES_AT_A_TIME)))
         return {"image": made, "label": label}
 
     def _sequences(self, random: np.random.Generator) -> dict[str, Array]:
