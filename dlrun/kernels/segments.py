@@ -27,6 +27,7 @@ SEGMENTS = 16
 ROUND = 12582912.0
 """1.5 * 2**23: added to a small float32, it leaves the nearest whole number in the lowest bits."""
 SIGN = 0x80000000
+"""The bit of a float32 that is its sign; those below are its magnitude."""
 LANES, ROW = 4, 8
 """Lanes where there is no shuffle, and the length of a row of coefficients in memory: two vectors of these."""
 SHUFFLES = {16: "llvm.x86.avx512.permvar.sf.512", 8: "llvm.x86.avx2.permps"}
@@ -67,7 +68,7 @@ class Segments(Lanes):
 
     def magnitude(self, x: Any) -> Any:
         """Return |x|."""
-        return self.numbers(self.builder.and_(self.bits(x), self.whole(~SIGN)))
+        return self.numbers(self.builder.and_(self.bits(x), self.whole(SIGN - 1)))
 
     def with_sign_of(self, x: Any, value: Any) -> Any:
         """Return a number that isn't negative with the sign of x."""
