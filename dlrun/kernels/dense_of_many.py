@@ -69,51 +69,34 @@ def product_of_block(x, panels, panel, b, y, floor, first_row, last_row, column,
 
 
 @helper
-def product_of_many(x, w, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units):
-    """y[r, n] = max(b[n] + sum_k x[r, k] w[k, n], floor) for a range of rows and columns."""
-    for column in range(first_column, last_column, COLUMNS):
-        columns = min(COLUMNS, last_column - column)
-        for k in range(0, features, DEPTH):
-            terms = min(DEPTH, features - k)
-            pack(shift(w, k * units + column), units, scratch, terms, columns)
-            product_of_block(
-                x, scratch, terms * tile_columns, b, y, floor, first_row, last_row, column, columns, k, terms,
-                features, units,
-            )  # fmt: skip
+def product_of_many(
+    x, w, is_packed, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units
+):  # fmt: skip
+    """y[r, n] = max(b[n] + sum_k x[r, k] w[k, n], floor) for a range of rows and columns.
 
-
-@helper
-def product_of_panels(x, panels, b, y, floor, first_row, last_row, first_column, last_column, features, units):
-    """The same, of weights that were packed before: (panels, features, tile_columns)."""
-    for column in range(first_column, last_column, COLUMNS):
-        columns = min(COLUMNS, last_column - column)
-        for k in range(0, features, DEPTH):
-            terms = min(DEPTH, features - k)
-            product_of_block(
-                x, shift(panels, column * features + k * tile_columns), features * tile_columns, b, y, floor,
-                first_row, last_row, column, columns, k, terms, features, units,
-            )  # fmt: skip
-
-
-@kernel
-def dense_pack(w: In, panels: Out, features: Size, units: Size, thread: Thread, threads: Threads) -> None:
-    """Lay weights out as `dense_forward_of_panels` reads them.
-
-    Shapes: w (features, units), panels (panels, features, tile_columns). Partition: panels.
+    w is (features, units), and a block of it is packed at a time, or as `pack_panels` packs it.
     """
-    first, last = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
-    if first < last:
-        pack(shift(w, first), units, shift(panels, first * features), features, last - first)
+    for column in range(first_column, last_column, COLUMNS):
+        columns = min(COLUMNS, last_column - column)
+        for k in range(0, features, DEPTH):
+            terms = min(DEPTH, features - k)
+            panels, panel = shift(w, column * features + k * tile_columns), features * tile_columns
+            if is_packed == 0:
+                pack(shift(w, k * units + column), units, scratch, terms, columns)
+                panels, panel = scratch, terms * tile_columns
+            product_of_block(
+                x, panels, panel, b, y, floor, first_row, last_row, column, columns, k, terms, features, units
+            )
 
 
 @kernel
-def dense_forward_of_panels(
-    x: In, panels: In, b: In, y: Out, floor: Number, by_samples: Size, rows: Live, positions: Size, features: Size,
-    units: Size, thread: Thread, threads: Threads,
+def dense_forward_of_many(
+    x: In, w: In, is_packed: Size, b: In, y: Out, floor: Number, scratch: Scratch, by_samples: Size, rows: Live,
+    positions: Size, features: Size, units: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
-    """y[r, n] = max(b[n] + sum_i x[r, i] w[i, n], floor), of weights that `dense_pack` has packed.
+    """y[r, n] = max(b[n] + sum_i x[r, i] w[i, n], floor).
 
-    Shapes: x (rows, positions, features), panels (panels, features, tile_columns), b (units), y
+    Shapes: x (rows, positions, features), w (features, units), or packed by `pack_panels`, b (units), y
     (rows, positions, units). Partition: samples, or panels of units.
     """
     first_row, last_row, first_column, last_column = 0, rows * positions, 0, units
@@ -121,22 +104,10 @@ def dense_forward_of_panels(
         first_row, last_row = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
     else:
         first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
-    product_of_panels(x, panels, b, y, floor, first_row, last_row, first_column, last_column, features, units)
-
-
-@kernel
-def dense_forward_of_many(
-    x: In, w: In, b: In, y: Out, floor: Number, scratch: Scratch, by_samples: Size, rows: Live, positions: Size,
-    features: Size, units: Size, thread: Thread, threads: Threads,
-) -> None:  # fmt: skip
-    """The same, of weights that change in each step: a block of them is packed at a time. w (features, units)."""
-    first_row, last_row, first_column, last_column = 0, rows * positions, 0, units
-    if by_samples != 0:
-        first_row, last_row = first_of(rows, thread, threads) * positions, last_of(rows, thread, threads) * positions
-    else:
-        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
     if first_row < last_row:
-        product_of_many(x, w, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units)
+        product_of_many(
+            x, w, is_packed, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units
+        )
 
 
 @helper

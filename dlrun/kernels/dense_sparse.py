@@ -197,7 +197,7 @@ def dense_forward_sparse(
         first_row, last_row = 0, rows * positions
         first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
     if packs != 0:
-        product_of_many(x, w, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units)
+        product_of_many(x, w, 0, b, y, floor, scratch, first_row, last_row, first_column, last_column, features, units)
     else:
         product(x, features, w, units, b, y, units, floor, first_row, last_row, first_column, last_column, features)
 

@@ -23,7 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from dlrun.kernels.pipeline import linked
-from dlrun.kernels.target import Target, host_cpu
+from dlrun.kernels.target import Target, host_has
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 VECTORS = 2
@@ -301,7 +301,7 @@ class _AddChosen(_Tile):
     def shuffle(self) -> str | None:
         """The instruction that chooses among a quad's entries for all lanes at once, where the processor has it."""
         feature, name = SHUFFLES.get(self.lanes, ("", ""))
-        has = self.target.x86 and f"+{feature}" in host_cpu()[1].split(",")
+        has = self.target.x86 and host_has(feature)
         return f"x86.{name}" if has and self.bytes == 4 else None
 
     def chooser(self, winner: Any) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ from numba.core import cgutils
 
 from dlrun.kernels.intrinsics import I32, I64
 from dlrun.kernels.row_vectors import Lanes
-from dlrun.kernels.target import Target, host_cpu
+from dlrun.kernels.target import Target, host_has
 
 WIDTH = 0.4
 """The length of a segment."""
@@ -30,8 +30,9 @@ SIGN = 0x80000000
 """The bit of a float32 that is its sign; those below are its magnitude."""
 LANES, ROW = 4, 8
 """Lanes where there is no shuffle, and the length of a row of coefficients in memory: two vectors of these."""
-SHUFFLES = {16: "llvm.x86.avx512.permvar.sf.512", 8: "llvm.x86.avx2.permps"}
-"""The instruction that takes each lane's own entry of a register, by the lowest bits of a number, and its lanes."""
+SHUFFLES = {16: ("avx512f", "avx512.permvar.sf.512"), 8: ("avx2", "avx2.permps")}
+"""For numbers of lanes, the feature, and its instruction that takes each lane's own entry of a register, by the lowest
+bits of a number."""
 HALVES = [ir.Constant(ir.VectorType(I32, 4), places) for places in ([0, 4, 1, 5], [2, 6, 3, 7])]
 """The two vectors that two of four lanes make when they are interleaved."""
 Table = Sequence[Sequence[float]]
@@ -40,9 +41,8 @@ Table = Sequence[Sequence[float]]
 
 def lanes_of_lookup(target: Target) -> int:
     """Return how many float32 are looked up at a time: as many as the target's vectors have, if the host can."""
-    features = host_cpu()[1].split(",") if target.x86 else []
-    for lanes, feature in ((16, "+avx512f"), (8, "+avx2")):
-        if target.lanes >= lanes and feature in features:
+    for lanes, (feature, _) in SHUFFLES.items():
+        if target.x86 and target.lanes >= lanes and host_has(feature):
             return lanes
     return min(target.lanes, LANES)
 
@@ -108,7 +108,7 @@ class Segments(Lanes):
     def shuffled(self, column: Sequence[float], segment: Any) -> Any:
         """Take each lane's own number out of one register, or out of two: by the lowest bits, and the one above."""
         kind = ir.FunctionType(self.type, [self.type, self.integers])
-        shuffle = cgutils.get_or_insert_function(self.builder.module, kind, SHUFFLES[self.count])
+        shuffle = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.x86.{SHUFFLES[self.count][1]}")
         parts = [column[first : first + self.count] for first in range(0, SEGMENTS, self.count)]
         taken = [self.builder.call(shuffle, [ir.Constant(self.type, list(part)), segment]) for part in parts]
         if len(taken) == 1:

@@ -20,6 +20,11 @@ MOST_COLUMNS = 32
 plans are the same everywhere."""
 
 
+def whole_panels(columns: int) -> int:
+    """Return how many columns the panels have that hold so many, on any machine."""
+    return -(-columns // MOST_COLUMNS) * MOST_COLUMNS
+
+
 @dataclass(frozen=True)
 class Target:
     """A real type and a vector width in bytes (64 on AVX-512, 32 on AVX2, 16 on NEON and elsewhere)."""
@@ -63,6 +68,11 @@ def host_cpu() -> tuple[str, str]:
     return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
 
 
+def host_has(feature: str) -> bool:
+    """Return whether the host CPU has a feature, by LLVM's name of it."""
+    return f"+{feature}" in host_cpu()[1].split(",")
+
+
 @cache
 def host_target(precision: Precision) -> Target:
     """Return the target for this machine, or the one that DLRUN_LANES asks for. Raises UsageError if it's no number.
@@ -75,8 +85,7 @@ def host_target(precision: Precision) -> Target:
 def _vector_bytes() -> int:
     forced = os.environ.get(VARIABLE)
     if forced is None:
-        _, features = host_cpu()
-        return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
+        return 64 if host_has("avx512f") else 32 if host_has("avx2") else 16
     if forced not in map(str, LANES):
         allowed = ", ".join(map(str, LANES))
         raise UsageError(

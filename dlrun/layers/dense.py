@@ -16,8 +16,6 @@ from dlrun.kernels.dense_of_many import (
     WEIGHTS_SCRATCH,
     dense_backward_weights_of_many,
     dense_forward_of_many,
-    dense_forward_of_panels,
-    dense_pack,
 )
 from dlrun.kernels.dense_sparse import (
     LISTS_SCRATCH,
@@ -56,7 +54,8 @@ from dlrun.kernels.products import (
     weight_descent,
     weight_gradient,
 )
-from dlrun.kernels.target import MOST_COLUMNS
+from dlrun.kernels.recurrent import pack_panels
+from dlrun.kernels.target import MOST_COLUMNS, whole_panels
 from dlrun.layers.base import MaskRule, Shape, shape_text
 from dlrun.layers.variable import Variable
 from dlrun.layers.weighted import Weighted
@@ -186,24 +185,26 @@ class Products:
             )  # fmt: skip
         elif not packs:
             self.emit.call(dense_forward, partition=choice, flops=self._flops, **arguments)
-        elif self._packs_once():
-            panels = self.emit.shared("panels", self.features * -(-self.units // MOST_COLUMNS) * MOST_COLUMNS)
-            self.emit.call(
-                dense_pack, partition="split", w=arguments.pop("w"), panels=panels, features=self.features,
-                units=self.units,
-            )  # fmt: skip
-            self.emit.call(
-                dense_forward_of_panels, partition=choice, flops=self._flops, panels=panels, **arguments
-            )  # fmt: skip
         else:
-            scratch = ScratchSize(FORWARD_SCRATCH)
+            is_packed = self._packs_once()
+            if is_packed:
+                arguments["w"] = self._packed(w)
             self.emit.call(
-                dense_forward_of_many, partition=choice, flops=self._flops, scratch=scratch, **arguments
+                dense_forward_of_many, partition=choice, flops=self._flops, is_packed=int(is_packed),
+                scratch=ScratchSize(0 if is_packed else FORWARD_SCRATCH), **arguments,
             )  # fmt: skip
 
     def _packs_once(self) -> bool:
         """Return whether the weights are packed before the first step, as none changes them: a copy in memory."""
         return not self.emit.gradients and self.features * self.units <= PACKED_ONCE
+
+    def _packed(self, w: Buffer) -> Buffer:
+        """Emit the packing of the weights into panels, and return those."""
+        panels = self.emit.shared("panels", self.features * whole_panels(self.units))
+        self.emit.call(
+            pack_panels, partition="split", w=w, packed=panels, inputs=self.features, outputs=self.units, turn=0
+        )
+        return panels
 
     def _goes_by_halves(self) -> bool:
         """Return whether the forward pass sums over halves of the features: a part of the bits, whatever the threads.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlrun.kernels.target import MOST_COLUMNS
+from dlrun.kernels.target import whole_panels
 from dlrun.layers.windows import Window
 
 
@@ -81,12 +81,12 @@ class Geometry:
     @property
     def packed_size(self) -> int:
         """Entries of the weights packed in panels."""
-        return self.taps * self.channels * _whole_panels(self.filters // self.groups)
+        return self.taps * self.channels * whole_panels(self.filters // self.groups)
 
     @property
     def packed_reversed_size(self) -> int:
         """Entries of the weights, transposed and packed in panels, that the input's gradient is computed with."""
-        return self.taps * self.filters * _whole_panels(self.channels // self.groups)
+        return self.taps * self.filters * whole_panels(self.channels // self.groups)
 
     def merged(self) -> Geometry:
         """Return the same convolution over images of one row, where a window sees one place: more places to a tile."""
@@ -104,10 +104,6 @@ class Geometry:
             x.stride, y.dilation, x.dilation, y.before, x.before, *self.padded, int(self.is_padded),
             *self.gradient_pads, *self.gradient_padded,
         )  # fmt: skip
-
-
-def _whole_panels(columns: int) -> int:
-    return -(-columns // MOST_COLUMNS) * MOST_COLUMNS
 
 
 def _taps_of_phase(axis: Window) -> int:

@@ -20,7 +20,7 @@ from dlrun.kernels.recurrent import (
 from dlrun.kernels.recurrent_gradients import SCRATCH, recurrent_backward_input, recurrent_backward_weights
 from dlrun.kernels.recurrent_lookup import IDS, lookup_backward_table, lookup_backward_weights, lookup_project
 from dlrun.kernels.recurrent_outputs import copy_state, take_steps
-from dlrun.kernels.target import MOST_COLUMNS
+from dlrun.kernels.target import MOST_COLUMNS, whole_panels
 from dlrun.plan import Buffer, ScratchSize, Update
 
 if TYPE_CHECKING:
@@ -144,11 +144,11 @@ class Way:
 
     def packed(self, name: str) -> Buffer:
         """Return the room for a variable packed by its columns."""
-        return self.emit.shared(f"{self.prefix}{name}_packed", self._inputs(name) * _whole_panels(self.outputs))
+        return self.emit.shared(f"{self.prefix}{name}_packed", self._inputs(name) * whole_panels(self.outputs))
 
     def transposed(self, name: str) -> Buffer:
         """Return the room for a variable packed by its rows."""
-        return self.emit.shared(f"{self.prefix}{name}_transposed", self.outputs * _whole_panels(self._inputs(name)))
+        return self.emit.shared(f"{self.prefix}{name}_transposed", self.outputs * whole_panels(self._inputs(name)))
 
     def _inputs(self, name: str) -> int:
         return self.features if name == "kernel" else self.units
@@ -260,7 +260,3 @@ def emit_table_gradient(emit: Emitter, ways: list[Way], update: Update) -> None:
         scratch=ScratchSize(IDS * first.features + MOST_COLUMNS), geometry=first.geometry,
         flops=len(ways) * first.flops(first.features, first.ids),
     )  # fmt: skip
-
-
-def _whole_panels(columns: int) -> int:
-    return -(-columns // MOST_COLUMNS) * MOST_COLUMNS

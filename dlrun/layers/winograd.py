@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlrun.costs import Choice
-from dlrun.kernels.target import MOST_COLUMNS
+from dlrun.kernels.target import MOST_COLUMNS, whole_panels
 from dlrun.kernels.winograd import (
     BLOCK,
     PLACES,
@@ -135,5 +135,5 @@ def image_size(out: tuple[int, int], channels: int) -> int:
 
 def filters_size(channels: int, filters: int) -> int:
     """Return the entries of U or dU, in panels of columns, on any machine."""
-    columns = -(-filters // MOST_COLUMNS) * MOST_COLUMNS
+    columns = whole_panels(filters)
     return PLACES * int(skewed.function(columns * channels))

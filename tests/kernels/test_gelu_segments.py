@@ -7,7 +7,7 @@ import pytest
 
 from dlrun.activations.gelu import gelu_backward, gelu_forward
 from dlrun.kernels.target import LANES
-from tests.support.float32 import every_exponent, true_erf
+from tests.support.float32 import every_exponent, true_erf, unit
 from tests.support.kernels import call_kernel
 
 COUNTS = 1, 3, 4, 7, 8, 15, 16, 17, 33, 100
@@ -31,13 +31,6 @@ def true_parts(x):
     with np.errstate(under="ignore", over="ignore"):
         probability = true_erf(x / math.sqrt(2)) / 2
         return probability, probability + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-
-
-def unit(true):
-    """Return the distance of float32 numbers where a true value lies."""
-    with np.errstate(under="ignore"):
-        nearest = np.abs(true).astype(np.float32)
-    return np.spacing(np.maximum(nearest, np.finfo(np.float32).tiny)).astype(np.float64)
 
 
 def some(count=400_001):

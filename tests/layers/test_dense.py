@@ -6,9 +6,8 @@ import pytest
 from dlrun.kernels.dense_of_many import (
     dense_backward_weights_of_many,
     dense_forward_of_many,
-    dense_forward_of_panels,
-    dense_pack,
 )
+from dlrun.kernels.recurrent import pack_panels
 from dlrun.layers import Dense
 from dlrun.layers.dense import PACKED_ONCE, dense_descend
 from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
@@ -118,9 +117,10 @@ def test_weights_of_an_inference_are_packed_once(features, units, threads):
     layers = [Dense(units=features), Dense(units=units, activation="relu", bias_initializer="random_normal")]
     trained = Network(layers, x, "float32", threads)
     once = Network(layers, x, "float32", threads, training=False, gradients=False)
-    assert dense_pack in {call.kernel for call in once.plan.prologue}
-    assert dense_forward_of_panels in {call.kernel for call in once.plan.calls}
-    assert dense_pack not in {call.kernel for call in (*trained.plan.prologue, *trained.plan.calls)}
+    assert pack_panels in {call.kernel for call in once.plan.prologue}
+    products = [call for call in once.plan.calls if call.kernel is dense_forward_of_many]
+    assert [call.arguments["is_packed"] for call in products] == [1, 1]
+    assert pack_panels not in {call.kernel for call in (*trained.plan.prologue, *trained.plan.calls)}
     np.testing.assert_array_equal(once.run().outputs, trained.run().outputs)
 
 
@@ -128,4 +128,5 @@ def test_large_weights_are_not_copied():
     x = np.random.default_rng(13).standard_normal((2, 128, 9))
     network = Network([Dense(units=PACKED_ONCE // 9 + 1)], x, "float32", training=False, gradients=False)
     assert not network.plan.prologue
-    assert dense_forward_of_many in {call.kernel for call in network.plan.calls}
+    products = [call for call in network.plan.calls if call.kernel is dense_forward_of_many]
+    assert [call.arguments["is_packed"] for call in products] == [0]

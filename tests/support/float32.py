@@ -32,13 +32,19 @@ def every_exponent():
     return np.concatenate([positive, -positive, middle, near])
 
 
+def unit(true):
+    """Return the distance between float32 numbers where the true value lies."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        nearest = np.abs(true.astype(np.float32))
+    return np.spacing(np.maximum(np.where(np.isfinite(nearest), nearest, 0), TINY)).astype(np.float64)
+
+
 def ulps(found, true):
     """Return the errors in units in the last place of the float32 next to the true value; results that round to
     subnormal numbers or to infinity may be either side."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         nearest = true.astype(np.float32)
-        unit = np.spacing(np.maximum(np.abs(np.where(np.isfinite(nearest), nearest, 0)), TINY)).astype(np.float64)
-        errors = np.abs(found.astype(np.float64) - true) / unit
+        errors = np.abs(found.astype(np.float64) - true) / unit(true)
     errors[np.isinf(nearest) & (found == nearest)] = 0
     errors[(np.abs(true) < 2 * TINY) & (np.abs(found) < 2 * TINY)] = 0
     return errors

@@ -109,7 +109,6 @@ class Synthetic(Source):
         deviation = np.float32(255 * (0.1 if self.noise is None else self.noise))
         of_class = random.uniform(0.0, 255.0, (self.classes, *self.shape)).astype(np.float32)
         made = np.empty((self.rows, *self.shape), np.uint8)
-
         quantiles = deviation * _normal_quantiles()
 
         def make(first: int) -> None:
