@@ -20,14 +20,14 @@ training: {epochs: 3, batch_size: 10, threads: 1}
 SLOW = """
 name: slow
 data:
-  source: {type: synthetic, generator: sine, rows: 40000}
+  source: {type: synthetic, generator: sine, rows: 200000}
   split: {validation: 0.1}
 model: {layers: [{type: dense, units: 128, activation: tanh}, {type: dropout, rate: 0.1}, {type: dense, units: 1}]}
 loss: mse
 optimizer: {type: adam, learning_rate: 0.001}
 training: {epochs: 2, batch_size: 8, threads: 1}
 """
-"""4,500 steps an epoch, a tenth of a second: time enough to be killed in the middle of one."""
+"""22,500 steps an epoch, a tenth of a second: time enough to be killed in the middle of one."""
 
 GRID = ("optimizer.learning_rate=1e-4,3e-4,1e-3,3e-3", "model.layers[0].units=64,128")
 """Eight combinations."""
