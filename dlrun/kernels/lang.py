@@ -233,6 +233,7 @@ listed_row = Primitive("dlrun.kernels.tile:listed_row", by_lanes=True)
 """The row of a tile over a list of terms."""
 descend_listed_row = Primitive("dlrun.kernels.tile:descend_listed_row", by_lanes=True)
 tile_rows: Any = Primitive("dlrun.kernels.tile:tile_rows", by_lanes=True)
+middle_tile_rows: Any = Primitive("dlrun.kernels.tile:middle_tile_rows", by_lanes=True)
 small_tile_rows: Any = Primitive("dlrun.kernels.tile:small_tile_rows", by_lanes=True)
 tile_columns: Any = Primitive("dlrun.kernels.tile:tile_columns", by_lanes=True)
 """The most columns of a tile; at most `MOST_COLUMNS` of `dlrun.kernels.target`, for which memory is sized."""

@@ -13,6 +13,7 @@ from dlrun.kernels.lang import (
     first_of,
     helper,
     last_of,
+    middle_tile_rows,
     real,
     shift,
     small_tile_rows,
@@ -35,9 +36,11 @@ def rows_ahead(left):
 
     With tiles of 6 and of 4 rows, 8 are 4 + 4 and not 6 + 2: a tile of 2 takes as long as one of 4.
     """
-    if left < tile_rows or left == tile_rows:
-        return left
-    return small_tile_rows if left <= tile_rows + 2 else tile_rows
+    if left > tile_rows + 2 or left == tile_rows or left == tile_rows - 1:
+        return min(left, tile_rows)
+    if left > middle_tile_rows + 2:
+        return middle_tile_rows
+    return small_tile_rows if left > middle_tile_rows else left
 
 
 @helper

@@ -39,11 +39,6 @@ class Target:
         return max(1, self.vector_bytes // (4 if self.precision == "float32" else 8))
 
     @property
-    def registers(self) -> int:
-        """How many vector registers there are."""
-        return 32 if self.vector_bytes == 64 or not self.x86 else 16
-
-    @property
     def of_any_width(self) -> Target:
         """The target as primitives see it that don't depend on vectors: their kernels are the same for all widths."""
         return Target(self.precision, 0, self.x86)

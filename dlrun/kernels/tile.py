@@ -29,6 +29,7 @@ there and never stored. So b and initial must be readable one vector past their 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
@@ -44,7 +45,8 @@ from dlrun.kernels.target import Target
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 ROWS, VECTORS = 6, 2
-"""The shape for 16 registers: 6 x 2 sums, 2 columns and 1 broadcast fill 15. With 32 there are twice as many rows."""
+"""The shape for x86: 6 x 2 sums, 2 columns and 1 broadcast fill 15 registers. Twice as many rows fill 31 of the 32 that
+AVX-512 has, and gain nothing in the loop; but what comes before and behind it no longer overlaps with it."""
 SMALL_ROWS = 4
 """The rows of the smaller tile: 4 x 2 sums are what two units for multiply-adds of latency 4 need to be busy."""
 ARGUMENTS = (
@@ -56,8 +58,13 @@ LISTED_ARGUMENTS = ("a", "a_k", "b", "b_k", "index", "initial", "c", "n_k", "col
 
 
 def tile_rows(target: Target) -> int:
-    """Return the rows of a full tile."""
-    return 2 * ROWS if target.registers == 32 else ROWS
+    """Return the rows of a full tile. ARM has up to four units for multiply-adds, which need 16 sums to be busy."""
+    return ROWS if target.x86 else 2 * ROWS
+
+
+def middle_tile_rows(target: Target) -> int:
+    """Return the rows of a tile that is full on x86, and half as large as a full one elsewhere."""
+    return ROWS
 
 
 def small_tile_rows(target: Target) -> int:
@@ -165,7 +172,7 @@ class _Tile:
         builder.cbranch(builder.icmp_signed("<", outer_next, self.given.n_outer), outer_block, done_block)
 
         builder.position_at_end(done_block)
-        self.store(c_rows, self.descended(c_rows, new) if self.descends else [self.above_floor(x) for x in new])
+        self.store(c_rows, self.descended(c_rows, new) if self.descends else self.above_floor(new))
 
     @property
     def fma(self) -> Any:
@@ -196,10 +203,22 @@ class _Tile:
         one = self.builder.insert_element(undefined, scalar, I32(0))
         return self.builder.shuffle_vector(one, undefined, zeros)
 
-    def above_floor(self, value: Any) -> Any:
-        """Return max(value, floor) that lets NaN pass: floor only where floor > value."""
+    def above_floor(self, values: list[Any]) -> list[Any]:
+        """Return max(value, floor) that lets NaN pass: floor only where floor > value; skipped where the floor is -inf."""
+        builder, unbounded = self.builder, self.builder.block
+        bounded, end = builder.append_basic_block("bounded"), builder.append_basic_block("end")
+        is_bounded = builder.fcmp_ordered(">", self.given.floor, ir.Constant(self.scalar, -math.inf))
+        builder.cbranch(is_bounded, bounded, end)
+        builder.position_at_end(bounded)
         floor = self.splat(self.given.floor)
-        return self.builder.select(self.builder.fcmp_ordered(">", floor, value), floor, value)
+        above = [builder.select(builder.fcmp_ordered(">", floor, value), floor, value) for value in values]
+        builder.branch(end)
+        builder.position_at_end(end)
+        results = [builder.phi(self.vector) for _ in values]
+        for phi, value, bounded_value in zip(results, values, above, strict=True):
+            phi.add_incoming(value, unbounded)
+            phi.add_incoming(bounded_value, bounded)
+        return results
 
     def descended(self, c_rows: list[Any], values: list[Any]) -> list[Any]:
         """Return c - rate * value."""
@@ -348,9 +367,9 @@ def _of_any_width(target: Target, descends: bool) -> Any:
 
 def _of_any_shape(target: Target, descends: bool) -> Any:
     """Return the function that picks the smallest shape that holds the tile."""
-    rows_of_full, lanes = tile_rows(target), target.lanes
-    full, half, short = (_tile(target, count, VECTORS, descends) for count in (rows_of_full, ROWS, SMALL_ROWS))
-    narrow = _tile(target, rows_of_full, 1, descends)
+    most, lanes = tile_rows(target), target.lanes
+    full, middle, short = (_tile(target, count, VECTORS, descends) for count in (most, ROWS, SMALL_ROWS))
+    narrow = _tile(target, most, 1, descends)
 
     @linked()
     def call(  # type: ignore[no-untyped-def]
@@ -367,7 +386,7 @@ def _of_any_shape(target: Target, descends: bool) -> Any:
                 rows, columns, floor,
             )  # fmt: skip
         elif rows <= ROWS:
-            half(
+            middle(
                 a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer,
                 rows, columns, floor,
             )  # fmt: skip
