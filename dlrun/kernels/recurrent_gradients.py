@@ -1,7 +1,7 @@
 """The gradients of a recurrent layer's input and weights, from those of its gates; names as in `recurrent`.
 
 All steps of all samples are one sum: dw = xᵀ · dgates, du = h_beforeᵀ · dgates, and a bias's gradient is that of a row
-of weights whose input is always 1. Threads share out the columns, so that each packs its own part of the gates'
+of weights whose input is always 1. Threads share out the columns, so that each reads its own part of the gates'
 gradients only, and multiplies it with all inputs. The sum runs over steps in the order of processing, and over a
 step's samples, whatever the threads.
 """
@@ -58,6 +58,9 @@ COLUMNS = 256
 ROWS = 132
 """Rows of the weights' gradient made at a time, and one more: their sums stay in L2, and what they are made of, packed
 so far apart, lies in all sets of L1."""
+NEARBY = 256
+"""Reals between two positions' gates at most that are multiplied where they lie: further apart, a block's lie in too
+few sets of L1 and L2."""
 PACKED = (DEPTH + 1) * COLUMNS
 """Reals that the packed gates take: a row more for each panel, or the panels' first rows would lie in one set of L1."""
 SCRATCH = PACKED + DEPTH * ROWS + ROWS * COLUMNS
@@ -122,17 +125,35 @@ def pack_inputs(x, hidden, packed, x_count, h_count, first_row, samples, first_s
 
 
 @helper
-def add_block(inputs, gates, sums, count, columns, depth):
-    """sums[i, n] += sum_k inputs[k, i] gates[k, n], with the gates packed in panels."""
+def add_block(inputs, gates, panel, gate_row, gate_step, sums, count, columns, samples, steps):
+    """sums[i, n] += sum_s sum_r inputs[s, r, i] gates[s, r, n]; gates of panels, samples, steps are so far apart."""
+    inner, outer = samples, steps
+    if gate_step == samples * gate_row:
+        inner, outer = samples * steps, 1
     for n in range(0, columns, tile_columns):
         i = 0
         while i < count:
             out, ahead = shift(sums, i * columns + n), rows_ahead(count - i)
             tile(
-                shift(inputs, i), 1, ROWS, 0, shift(gates, n * (depth + 1)), tile_columns, 0, out, columns, out,
-                columns, depth, 1, ahead, min(tile_columns, columns - n), real(NO_LIMIT),
+                shift(inputs, i), 1, ROWS, samples * ROWS, shift(gates, n // tile_columns * panel), gate_row, gate_step,
+                out, columns, out, columns, inner, outer, ahead, min(tile_columns, columns - n), real(NO_LIMIT),
             )  # fmt: skip
             i += ahead
+
+
+@helper
+def add_positions(inputs, gates, packed, sums, count, columns, first_row, samples, first_step, steps, g):
+    """sums += inputsᵀ · gates over some samples' steps; the gates are packed first where they lie far apart."""
+    if g[GATE_ROW] > NEARBY:
+        pack_gates(gates, packed, first_row, samples, first_step, steps, columns, g)
+        panel, gate_step = (samples * steps + 1) * tile_columns, samples * tile_columns
+        add_block(inputs, packed, panel, tile_columns, gate_step, sums, count, columns, samples, steps)
+    else:
+        position, gate_step = first_step, g[GATE_STEP]
+        if g[BACKWARDS] != 0:
+            position, gate_step = g[TIME] - 1 - first_step, -gate_step
+        here = shift(gates, first_row * g[GATE_ROW] + position * g[GATE_STEP])
+        add_block(inputs, here, tile_columns, g[GATE_ROW], gate_step, sums, count, columns, samples, steps)
 
 
 @helper
@@ -166,11 +187,12 @@ def multiply_columns(
             steps = min(steps_at_once, time - step)
             for row in range(0, rows, DEPTH):
                 samples = min(DEPTH, rows - row)
-                pack_gates(shift(gates, first), packed, row, samples, step, steps, columns, g)
                 pack_inputs(
                     shift(x, x_from), shift(hidden, h_from), inputs, x_rows, h_rows, row, samples, step, steps, g
                 )
-                add_block(inputs, packed, sums, end - block, columns, samples * steps)
+                add_positions(
+                    inputs, shift(gates, first), packed, sums, end - block, columns, row, samples, step, steps, g
+                )
         h_sums, b_sums = shift(sums, x_rows * columns), shift(sums, (x_rows + h_rows) * columns)
         hand_on(dw, x_from * outputs, sums, x_rows, first, columns, 0, outputs)
         hand_on(du, h_from * outputs, h_sums, h_rows, first, columns, turn, outputs)

@@ -204,7 +204,7 @@ class _Tile:
         return self.builder.shuffle_vector(one, undefined, zeros)
 
     def above_floor(self, values: list[Any]) -> list[Any]:
-        """Return max(value, floor) that lets NaN pass: floor only where floor > value; skipped where the floor is -inf."""
+        """Return max(value, floor) that lets NaN pass: floor only where floor > value. Skipped if the floor is -inf."""
         builder, unbounded = self.builder, self.builder.block
         bounded, end = builder.append_basic_block("bounded"), builder.append_basic_block("end")
         is_bounded = builder.fcmp_ordered(">", self.given.floor, ir.Constant(self.scalar, -math.inf))

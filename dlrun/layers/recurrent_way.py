@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlrun.kernels.lang import Kernel
 from dlrun.kernels.recurrent import (
     FEATURES,
+    GATE_ROW,
     GATE_STEP,
     GEOMETRY,
     INPUTS,
@@ -124,7 +125,8 @@ class Way:
     @property
     def table_geometry(self) -> Buffer:
         """The sizes of a table, as if it were one sample, and its rows were the steps."""
-        sizes = {TIME: self.ids, FEATURES: self.features, GATE_STEP: self.outputs, INPUTS: self.outputs}
+        apart = dict.fromkeys((GATE_ROW, GATE_STEP, INPUTS), self.outputs)
+        sizes = {TIME: self.ids, FEATURES: self.features, **apart}
         values = tuple(sizes.get(place, 0) for place in range(GEOMETRY))
         return self.emit.constant(f"{self.prefix}table_geometry", values, "int64")
 

@@ -5,7 +5,7 @@ import pytest
 
 from dlrun.errors import ConfigError
 from dlrun.kernels.recurrent import STEPS, STRIP
-from dlrun.kernels.recurrent_gradients import COLUMNS, DEPTH, ROWS
+from dlrun.kernels.recurrent_gradients import COLUMNS, DEPTH, NEARBY, ROWS
 from dlrun.layers import GRU, LSTM, Dense, Embedding, SimpleRNN
 from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
 from tests.support.recurrent import outputs
@@ -62,6 +62,16 @@ def test_sizes_beyond_blocks(cell, rows, time, features, units):
     result = network.run()
     np.testing.assert_allclose(result.outputs, outputs(layer, "layer", x, result.variables), atol=1e-12)
     check_gradients(network, most=12)
+
+
+@pytest.mark.parametrize("way", [{}, {"go_backwards": True}, {"bidirectional": True}], ids=lambda way: "-".join(way))
+@pytest.mark.parametrize(
+    ("rows", "time", "units"), [(DEPTH + 2, 3, 2), (3, DEPTH // 3 + 2, 2), (3, DEPTH // 3 + 2, NEARBY // 4 + 1)]
+)
+@by_cell
+def test_gradients_of_several_blocks_are_central_differences(cell, rows, time, units, way):
+    """Of samples or of steps, and of gates that are multiplied where they lie or are packed before."""
+    check_gradients(Network([layer_of(cell, units, **way)], values(rows, time, 1)), most=12)
 
 
 @pytest.mark.parametrize("way", [{"go_backwards": True}, {"bidirectional": True, "return_sequences": True}])
