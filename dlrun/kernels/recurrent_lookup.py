@@ -5,6 +5,10 @@ for each id once; on the way back the gates' gradients are summed for each id, a
 `recurrent`; ids are reals, table (vocabulary, features), projected (vocabulary, width), sums (vocabulary, inputs).
 """
 
+from typing import Any
+
+from dlrun.kernels.chunks import clear
+from dlrun.kernels.dense_sparse import columns_ahead
 from dlrun.kernels.embedding import id_of
 from dlrun.kernels.entries import get, put
 from dlrun.kernels.lang import (
@@ -12,16 +16,20 @@ from dlrun.kernels.lang import (
     InLong,
     Live,
     Out,
+    Primitive,
     Scratch,
     Size,
     Thread,
     Threads,
     Update,
+    address,
     apply_update,
     first_of,
     helper,
     kernel,
     last_of,
+    listed_row,
+    pointer_to_int32,
     real,
     shift,
     tile,
@@ -29,10 +37,25 @@ from dlrun.kernels.lang import (
 )
 from dlrun.kernels.products import NO_LIMIT, rows_ahead
 from dlrun.kernels.recurrent import BIASES, FEATURES, GATE_ROW, GATE_STEP, INPUTS, INPUTS_AT, LOOKUP, TIME, WIDTH
-from dlrun.kernels.recurrent_gradients import COLUMNS, multiply_columns
+from dlrun.kernels.recurrent_gradients import COLUMNS, SCRATCH, multiply_columns
+from dlrun.kernels.target import MOST_COLUMNS
+
+int32: Any = Primitive("dlrun.kernels.whole:int32")
+prefetch = Primitive("dlrun.kernels.prefetch:prefetch")
 
 IDS = 24
 """Ids whose vectors are multiplied with all panels of weights before the next ones: they stay in L2."""
+AHEAD, LINE = 12, 16
+"""Places whose gates are asked for ahead, and the reals of a line of the cache."""
+CACHED = 1 << 22
+"""Reals of gates at most that are summed id by id: from memory, they come faster in their order."""
+FACTORS = LINE + COLUMNS
+"""Reals of a 1 and of zeros, each from a line of its own."""
+
+
+def lookup_scratch(ids: int, places: int) -> int:
+    """Return the reals that lookup_backward_weights needs for each thread, for so many ids at so many places."""
+    return SCRATCH + MOST_COLUMNS + FACTORS + ids + 1 + places + AHEAD
 
 
 @kernel
@@ -66,19 +89,64 @@ def lookup_project(
 
 
 @helper
-def sum_by_id(ids, gates, sums, first, columns, g, rows):
-    """sums[id, n] = sum over the positions with this id, step by step, of gates[p, n], for a range of columns."""
-    time, outputs = g[TIME], g[INPUTS]
-    for id in range(g[LOOKUP]):
-        out = shift(sums, id * outputs + first)
-        for n in range(columns):
-            out[n] = real(0)
+def list_by_id(ids, ends, places, g, rows):
+    """List the rows of gates at which each id stands, step by step: they end at ends[id], where the next's begin."""
+    time, step = g[TIME], g[GATE_STEP] // g[GATE_ROW]
+    for id in range(g[LOOKUP] + 1):
+        ends[id] = int32(0)
     for position in range(time):
         for r in range(rows):
             id = id_of(ids[r * time + position], g[LOOKUP])
             if id >= 0:
+                ends[id + 1] += int32(1)
+    for id in range(g[LOOKUP]):
+        ends[id + 1] += ends[id]
+    for position in range(time):
+        for r in range(rows):
+            id = id_of(ids[r * time + position], g[LOOKUP])
+            if id >= 0:
+                places[ends[id]] = int32(position * step + r)
+                ends[id] += int32(1)
+
+
+@helper
+def sum_listed(gates, sums, ends, places, factors, first, columns, g):
+    """sums[id, n] = sum over the listed places of this id of gates[place, n], for a range of columns.
+
+    `factors` holds a 1, by which gates are multiplied, and zeros, to which they are added.
+    """
+    begin = 0
+    for id in range(g[LOOKUP]):
+        out, end = shift(sums, id * g[INPUTS] + first), ends[id]
+        if begin == end:
+            clear(out, columns)
+            continue
+        for k in range(begin + AHEAD, end + AHEAD):
+            row = shift(gates, places[k] * g[GATE_ROW] + first)
+            for n in range(0, columns, LINE):
+                prefetch(shift(row, n))
+        n = 0
+        while n < columns:
+            ahead = columns_ahead(columns - n)
+            listed_row(
+                factors, 0, shift(gates, first + n), g[GATE_ROW], shift(places, begin), shift(factors, LINE),
+                shift(out, n), end - begin, ahead, real(NO_LIMIT),
+            )  # fmt: skip
+            n += ahead
+        begin = end
+
+
+@helper
+def sum_in_order(ids, gates, sums, first, columns, g, rows):
+    """The same, with the same bits, from gates as they lie, where they fit in no cache."""
+    for id in range(g[LOOKUP]):
+        clear(shift(sums, id * g[INPUTS] + first), columns)
+    for position in range(g[TIME]):
+        for r in range(rows):
+            id = id_of(ids[r * g[TIME] + position], g[LOOKUP])
+            if id >= 0:
                 gate = shift(gates, r * g[GATE_ROW] + position * g[GATE_STEP] + first)
-                out = shift(sums, id * outputs + first)
+                out = shift(sums, id * g[INPUTS] + first)
                 for n in range(columns):
                     put(out, n, get(out, n) + get(gate, n))
 
@@ -97,9 +165,20 @@ def lookup_backward_weights(
     panels = (outputs + tile_columns - 1) // tile_columns
     begin, end = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
     end = min(end, outputs)
+    factors = shift(scratch, SCRATCH + MOST_COLUMNS)
+    lists = pointer_to_int32(address(shift(factors, FACTORS)))
+    ends, places = lists, shift(lists, geometry[LOOKUP] + 1)
+    clear(factors, FACTORS)
+    factors[0] = real(1)
+    is_listed = geometry[TIME] * geometry[GATE_STEP] <= CACHED
+    if is_listed:
+        list_by_id(ids, ends, places, geometry, rows)
     for first in range(begin, end, COLUMNS):
         columns = min(COLUMNS, end - first)
-        sum_by_id(ids, inputs, sums, first, columns, geometry, rows)
+        if is_listed:
+            sum_listed(inputs, sums, ends, places, factors, first, columns, geometry)
+        else:
+            sum_in_order(ids, inputs, sums, first, columns, geometry, rows)
         multiply_columns(
             table, table, sums, dw, dw, db, 0, 0, outputs, geometry[FEATURES], 0, min(geometry[BIASES], 1),
             first, columns, scratch, table_geometry, 1,

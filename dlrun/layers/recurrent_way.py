@@ -19,7 +19,13 @@ from dlrun.kernels.recurrent import (
     pack_panels_transposed,
 )
 from dlrun.kernels.recurrent_gradients import SCRATCH, recurrent_backward_input, recurrent_backward_weights
-from dlrun.kernels.recurrent_lookup import IDS, lookup_backward_table, lookup_backward_weights, lookup_project
+from dlrun.kernels.recurrent_lookup import (
+    IDS,
+    lookup_backward_table,
+    lookup_backward_weights,
+    lookup_project,
+    lookup_scratch,
+)
 from dlrun.kernels.recurrent_outputs import copy_state, take_steps
 from dlrun.kernels.target import MOST_COLUMNS, whole_panels
 from dlrun.plan import Buffer, ScratchSize, Update
@@ -245,7 +251,8 @@ class Way:
         if emit.table is not None:
             emit.call(
                 lookup_backward_weights, ids=emit.input, table=emit.table, sums=self.sums, dw=dw, db=db,
-                table_geometry=self.table_geometry, flops=self.flops(self.features, self.ids), **common,
+                table_geometry=self.table_geometry, flops=self.flops(self.features, self.ids),
+                **common | {"scratch": ScratchSize(lookup_scratch(self.ids, self.time * emit.batch))},
             )  # fmt: skip
             dw, db = du, du if self.cell.bias_rows == 1 else db  # not touched again: no barrier for them
         emit.call(

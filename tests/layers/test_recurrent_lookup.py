@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dlrun.kernels.recurrent_lookup import CACHED
 from dlrun.layers import GRU, LSTM, Add, Dropout, Embedding, SimpleRNN
 from tests.support.network import Network, batch_equals_samples, check_gradients, same_bits_on_threads
 
@@ -42,6 +43,31 @@ def test_outputs_have_the_same_bits(cell, way):
 @by_cell
 def test_gradients_are_central_differences(cell, way):
     check_gradients(Network(layers_of(cell, way), IDS), most=16)
+
+
+def assert_same_gradients(layer, ids, input_dim):
+    table = Embedding(name="table", input_dim=input_dim, output_dim=4)
+    together, apart = (Network([table, *between, layer], ids) for between in ([], [Dropout(rate=0)]))
+    assert "lookup_backward_weights" in kernels_of(together)
+    assert "lookup_backward_weights" not in kernels_of(apart)
+    a, b = together.run().gradients, apart.run().gradients
+    assert a.keys() == b.keys()
+    for name, gradient in a.items():
+        np.testing.assert_allclose(gradient, b[name], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("units", [3, 37, 70])
+@by_way
+@by_cell
+def test_gradients_of_ids_that_are_many_or_missing(cell, way, units):
+    """The widest gates take several rounds of the most vectors that are summed at a time."""
+    ids = np.array([1, 4, 5, 11])[np.random.default_rng(1).integers(0, 4, (9, 4))].astype(float)
+    assert_same_gradients(cell(name="layer", units=units, bias_initializer="random_normal", **way), ids, 13)
+
+
+def test_gradients_of_more_gates_than_a_cache_holds():
+    ids = np.random.default_rng(1).integers(0, 40, (64, CACHED // (64 * 4 * 96) + 1)).astype(float)
+    assert_same_gradients(LSTM(name="layer", units=96, return_sequences=True), ids, 41)
 
 
 @by_cell
