@@ -28,8 +28,8 @@ from dlrun.kernels.lang import (
     shift,
     tile,
     tile_columns,
-    tile_rows,
 )
+from dlrun.kernels.products import NO_LIMIT, rows_ahead
 
 (
     HEIGHT, WIDTH, CHANNELS, OUT_HEIGHT, OUT_WIDTH, FILTERS, GROUPS, KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X,
@@ -37,7 +37,6 @@ from dlrun.kernels.lang import (
     GRADIENT_HEIGHT, GRADIENT_WIDTH,
 ) = range(22)  # fmt: skip
 """Places in `geometry`."""
-NO_LIMIT = float("-inf")
 
 
 @helper
@@ -67,14 +66,16 @@ def correlate(
         for part in range(parts):
             limit = floor if part == parts - 1 else real(NO_LIMIT)
             for i in range(height):
-                for j in range(0, width, tile_rows):
-                    out = shift(c, i * c_pitch + j * c_step + n)
+                j = 0
+                while j < width:
+                    ahead, out = rows_ahead(width - j), shift(c, i * c_pitch + j * c_step + n)
                     tile(
                         shift(a, i * a_pitch + j * a_step + part * tap_step), a_step, 1, tap_pitch,
                         shift(panel, part * depth * w_row), w_row, taps_x * depth * w_row,
                         shift(start, n) if part == 0 else out, 0 if part == 0 else c_step, out, c_step,
-                        inner, taps_y, min(tile_rows, width - j), min(tile_columns, columns - n), limit,
+                        inner, taps_y, ahead, min(tile_columns, columns - n), limit,
                     )  # fmt: skip
+                    j += ahead
 
 
 @kernel

@@ -20,7 +20,6 @@ from dlrun.kernels.convolution import (
     GRADIENT_TOP,
     HEIGHT,
     LEFT,
-    NO_LIMIT,
     OUT_HEIGHT,
     OUT_WIDTH,
     TOP,
@@ -46,7 +45,7 @@ from dlrun.kernels.lang import (
     tile,
     tile_columns,
 )
-from dlrun.kernels.products import rows_ahead
+from dlrun.kernels.products import NO_LIMIT, rows_ahead
 
 _TRANSFORMS = "dlrun.kernels.winograd_transforms"
 transform_image = Primitive(f"{_TRANSFORMS}:transform_image", by_lanes=True)

@@ -11,7 +11,6 @@ from dlrun.kernels.convolution import (
     FILTERS,
     HEIGHT,
     LEFT,
-    NO_LIMIT,
     OUT_HEIGHT,
     OUT_WIDTH,
     TOP,
@@ -37,7 +36,7 @@ from dlrun.kernels.lang import (
     tile,
     tile_columns,
 )
-from dlrun.kernels.products import rows_ahead
+from dlrun.kernels.products import NO_LIMIT, rows_ahead
 from dlrun.kernels.winograd import (
     PATCH,
     PLACES,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from dlrun.errors import ShapeError
-from dlrun.kernels.convolution import NO_LIMIT
+from dlrun.kernels.products import NO_LIMIT
 from dlrun.layers.base import Shape, expect_rank
 from dlrun.layers.chunks import emit_combination
 from dlrun.layers.convolution import (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlrun.kernels.convolution import NO_LIMIT
 from dlrun.kernels.convolution_input import conv_pack_reversed
 from dlrun.kernels.convolution_pool import (
     NOBODY,
@@ -14,6 +13,7 @@ from dlrun.kernels.convolution_pool import (
     conv_pool_forward,
 )
 from dlrun.kernels.convolution_pool_inference import conv_pool_predict
+from dlrun.kernels.products import NO_LIMIT
 from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.layers import conv_pool_halves, convolution, winograd, winograd_pool
 from dlrun.layers.base import Layer, Shape

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlrun.errors import ShapeError
-from dlrun.kernels.convolution import NO_LIMIT, conv_forward, conv_pack
+from dlrun.kernels.convolution import conv_forward, conv_pack
 from dlrun.kernels.convolution_input import conv_backward_input, conv_pack_reversed
 from dlrun.kernels.convolution_weights import (
     SLICE,
@@ -16,6 +16,7 @@ from dlrun.kernels.convolution_weights import (
     conv_pad,
 )
 from dlrun.kernels.depthwise import depthwise_backward_input, depthwise_backward_weights, depthwise_forward
+from dlrun.kernels.products import NO_LIMIT
 from dlrun.kernels.target import MOST_COLUMNS
 from dlrun.layers import winograd
 from dlrun.layers.base import Shape

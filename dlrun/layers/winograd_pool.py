@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlrun.costs import Choice
-from dlrun.kernels.convolution import NO_LIMIT
+from dlrun.kernels.products import NO_LIMIT
 from dlrun.kernels.winograd_pool import (
     winograd_pool_backward_input,
     winograd_pool_backward_weights,
