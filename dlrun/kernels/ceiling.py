@@ -1,8 +1,8 @@
 """A product of matrices that stay in the first-level cache: what the register tile reaches at best."""
 
 from dlrun.kernels.lang import OutLong, Scratch, Size, Thread, kernel, real, shift, tile, tile_columns, tile_rows
+from dlrun.kernels.products import NO_LIMIT
 
-NO_LIMIT = float("-inf")
 DEPTH = 256
 """Entries of each sum: a panel of so many rows, and the rows of two tiles, take 28 KB in all (AVX2)."""
 TILES = 2

@@ -32,13 +32,14 @@ from dlrun.kernels.lang import (
     Threads,
     first_of,
     helper,
+    int32,
     kernel,
     last_of,
     real,
     select,
     shift,
 )
-from dlrun.kernels.pooling import int32, max_of_image, route_to_image
+from dlrun.kernels.pooling import max_of_image, route_to_image
 from dlrun.plan import CHUNKS
 
 NOBODY = 255

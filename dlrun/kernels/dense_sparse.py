@@ -9,8 +9,6 @@ that aren't finite, whose product with zero would be NaN. Where a thread's part 
 nothing out, and the kernels cost what the others do.
 """
 
-from typing import Any
-
 from dlrun.kernels.dense_of_many import FORWARD_SCRATCH, product_of_many
 from dlrun.kernels.entries import copy_entries
 from dlrun.kernels.halves import first_in_lines, last_in_lines
@@ -21,7 +19,6 @@ from dlrun.kernels.lang import (
     Live,
     Number,
     Out,
-    Primitive,
     Scratch,
     Size,
     Thread,
@@ -34,6 +31,7 @@ from dlrun.kernels.lang import (
     first_of,
     helper,
     helper_apart,
+    int32,
     kernel,
     lanes,
     last_of,
@@ -54,7 +52,6 @@ from dlrun.kernels.products import (
     weight_gradient,
 )
 
-int32: Any = Primitive("dlrun.kernels.whole:int32")
 DEPTH = 96
 """Features that are listed and summed at a time: those rows of weights that are used stay in L1."""
 COLUMNS = 128

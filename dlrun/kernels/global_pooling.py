@@ -13,13 +13,14 @@ from dlrun.kernels.lang import (
     Threads,
     first_of,
     helper,
+    int32,
     kernel,
     last_of,
     real,
     select,
     shift,
 )
-from dlrun.kernels.pooling import exceeds, int32, larger
+from dlrun.kernels.pooling import exceeds, larger
 
 TOGETHER = 4
 """Places whose entries are compared before the largest so far is stored."""

@@ -29,12 +29,12 @@ from dlrun.kernels.lang import (
     Out,
     OutBytes,
     OutInt,
-    Primitive,
     Thread,
     Threads,
     first_of,
     helper,
     helper_apart,
+    int32,
     kernel,
     last_of,
     real,
@@ -42,7 +42,6 @@ from dlrun.kernels.lang import (
     shift,
 )
 
-int32 = Primitive("dlrun.kernels.whole:int32")
 """int32(i): i in 32 bits."""
 
 

@@ -5,18 +5,16 @@ for each id once; on the way back the gates' gradients are summed for each id, a
 `recurrent`; ids are reals, table (vocabulary, features), projected (vocabulary, width), sums (vocabulary, inputs).
 """
 
-from typing import Any
-
 from dlrun.kernels.chunks import clear
 from dlrun.kernels.dense_sparse import columns_ahead
 from dlrun.kernels.embedding import id_of
 from dlrun.kernels.entries import get, put
+from dlrun.kernels.gather import LINE, fetch_row
 from dlrun.kernels.lang import (
     In,
     InLong,
     Live,
     Out,
-    Primitive,
     Scratch,
     Size,
     Thread,
@@ -26,6 +24,7 @@ from dlrun.kernels.lang import (
     apply_update,
     first_of,
     helper,
+    int32,
     kernel,
     last_of,
     listed_row,
@@ -40,13 +39,10 @@ from dlrun.kernels.recurrent import BIASES, FEATURES, GATE_ROW, GATE_STEP, INPUT
 from dlrun.kernels.recurrent_gradients import COLUMNS, SCRATCH, multiply_columns
 from dlrun.kernels.target import MOST_COLUMNS
 
-int32: Any = Primitive("dlrun.kernels.whole:int32")
-prefetch = Primitive("dlrun.kernels.prefetch:prefetch")
-
 IDS = 24
 """Ids whose vectors are multiplied with all panels of weights before the next ones: they stay in L2."""
-AHEAD, LINE = 12, 16
-"""Places whose gates are asked for ahead, and the reals of a line of the cache."""
+AHEAD = 12
+"""Places whose gates are asked for ahead."""
 CACHED = 1 << 22
 """Reals of gates at most that are summed id by id: from memory, they come faster in their order."""
 FACTORS = LINE + COLUMNS
@@ -122,9 +118,7 @@ def sum_listed(gates, sums, ends, places, factors, first, columns, g):
             clear(out, columns)
             continue
         for k in range(begin + AHEAD, end + AHEAD):
-            row = shift(gates, places[k] * g[GATE_ROW] + first)
-            for n in range(0, columns, LINE):
-                prefetch(shift(row, n))
+            fetch_row(shift(gates, places[k] * g[GATE_ROW] + first), columns)
         n = 0
         while n < columns:
             ahead = columns_ahead(columns - n)

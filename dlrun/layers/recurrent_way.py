@@ -245,19 +245,19 @@ class Way:
             return
         db = (emit.update(f"{self.prefix}bias") if self.layer.use_bias else None) or dw
         common: dict[str, Any] = {
-            "partition": "split", "gates": self.gates,
-            "scratch": ScratchSize(SCRATCH + MOST_COLUMNS), "geometry": self.geometry, "rows": emit.rows,
+            "partition": "split", "gates": self.gates, "geometry": self.geometry, "rows": emit.rows,
         }  # fmt: skip
         if emit.table is not None:
             emit.call(
                 lookup_backward_weights, ids=emit.input, table=emit.table, sums=self.sums, dw=dw, db=db,
                 table_geometry=self.table_geometry, flops=self.flops(self.features, self.ids),
-                **common | {"scratch": ScratchSize(lookup_scratch(self.ids, self.time * emit.batch))},
+                scratch=ScratchSize(lookup_scratch(self.ids, self.time * emit.batch)), **common,
             )  # fmt: skip
             dw, db = du, du if self.cell.bias_rows == 1 else db  # not touched again: no barrier for them
         emit.call(
-            recurrent_backward_weights, x=x, hidden=self.hidden, dw=dw, du=du, db=db, flops=self.step_flops(), **common
-        )
+            recurrent_backward_weights, x=x, hidden=self.hidden, dw=dw, du=du, db=db, flops=self.step_flops(),
+            scratch=ScratchSize(SCRATCH + MOST_COLUMNS), **common,
+        )  # fmt: skip
 
 
 def emit_table_gradient(emit: Emitter, ways: list[Way], update: Update) -> None:
