@@ -14,10 +14,9 @@ from dlrun.kernels.lang import (
     last_of,
     real,
     shift,
-    tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, tiles
 
 
 @helper
@@ -77,11 +76,7 @@ def sample_products(
                     for j in range(columns):
                         scratch[k * tile_columns + j] = panel[k * b_k + j * b_column]
                 panel, panel_k = scratch, tile_columns
-            i = 0
-            while i < a_rows:
-                count = rows_ahead(a_rows - i)
-                tile(
-                    shift(a_here, i * a_row), a_row, a_k, 0, panel, panel_k, 0, zeros, 0,
-                    shift(c_here, i * b_columns + first), b_columns, depth, 1, count, columns, real(NO_LIMIT),
-                )  # fmt: skip
-                i += count
+            tiles(
+                a_here, a_row, a_k, 0, panel, panel_k, 0, zeros, 0, shift(c_here, first), b_columns, depth, 1,
+                a_rows, columns, real(NO_LIMIT),
+            )  # fmt: skip

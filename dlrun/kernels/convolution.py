@@ -26,10 +26,9 @@ from dlrun.kernels.lang import (
     last_of,
     real,
     shift,
-    tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, tiles
 
 (
     HEIGHT, WIDTH, CHANNELS, OUT_HEIGHT, OUT_WIDTH, FILTERS, GROUPS, KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X,
@@ -66,16 +65,13 @@ def correlate(
         for part in range(parts):
             limit = floor if part == parts - 1 else real(NO_LIMIT)
             for i in range(height):
-                j = 0
-                while j < width:
-                    ahead, out = rows_ahead(width - j), shift(c, i * c_pitch + j * c_step + n)
-                    tile(
-                        shift(a, i * a_pitch + j * a_step + part * tap_step), a_step, 1, tap_pitch,
-                        shift(panel, part * depth * w_row), w_row, taps_x * depth * w_row,
-                        shift(start, n) if part == 0 else out, 0 if part == 0 else c_step, out, c_step,
-                        inner, taps_y, ahead, min(tile_columns, columns - n), limit,
-                    )  # fmt: skip
-                    j += ahead
+                out = shift(c, i * c_pitch + n)
+                tiles(
+                    shift(a, i * a_pitch + part * tap_step), a_step, 1, tap_pitch,
+                    shift(panel, part * depth * w_row), w_row, taps_x * depth * w_row,
+                    shift(start, n) if part == 0 else out, 0 if part == 0 else c_step, out, c_step,
+                    inner, taps_y, width, min(tile_columns, columns - n), limit,
+                )  # fmt: skip
 
 
 @kernel

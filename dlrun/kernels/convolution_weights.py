@@ -37,10 +37,9 @@ from dlrun.kernels.lang import (
     last_of,
     real,
     shift,
-    tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, tiles
 from dlrun.plan import CHUNKS
 
 SLICE = 24
@@ -59,16 +58,13 @@ def weights_of_image(x, dy, dw, zeros, is_first, g):
             for tap in range(g[KERNEL_HEIGHT] * parts):
                 ky, kx = tap // parts, tap % parts
                 image = shift(x, (ky * g[DILATION_Y] * padded_width + kx * g[DILATION_X]) * channels + group * depth)
-                k = 0
-                while k < count:
-                    ahead, out = rows_ahead(count - k), shift(dw, (tap * count + k) * filters + group * columns + n)
-                    tile(
-                        shift(image, k), 1, g[STRIDE_X] * channels, g[STRIDE_Y] * padded_width * channels,
-                        shift(dy, group * columns + n), filters, g[OUT_WIDTH] * filters,
-                        zeros if is_first else out, 0 if is_first else filters, out, filters,
-                        g[OUT_WIDTH], g[OUT_HEIGHT], ahead, min(tile_columns, columns - n), real(NO_LIMIT),
-                    )  # fmt: skip
-                    k += ahead
+                out = shift(dw, tap * count * filters + group * columns + n)
+                tiles(
+                    image, 1, g[STRIDE_X] * channels, g[STRIDE_Y] * padded_width * channels,
+                    shift(dy, group * columns + n), filters, g[OUT_WIDTH] * filters,
+                    zeros if is_first else out, 0 if is_first else filters, out, filters,
+                    g[OUT_WIDTH], g[OUT_HEIGHT], count, min(tile_columns, columns - n), real(NO_LIMIT),
+                )  # fmt: skip
 
 
 @helper
@@ -135,17 +131,13 @@ def conv_backward_weights_sliced(
         for r in range(rows):
             for group in range(groups):
                 for n in range(0, columns, tile_columns):
-                    k = 0
-                    while k < size:
-                        ahead, out = rows_ahead(size - k), shift(scratch, k * filters + group * columns + n)
-                        tile(
-                            shift(x, r * x_size + corner + group * depth + k), 1, step,
-                            g[STRIDE_Y] * padded_width * channels,
-                            shift(dy, r * dy_size + group * columns + n), filters, g[OUT_WIDTH] * filters,
-                            zeros if r == 0 else out, 0 if r == 0 else filters, out, filters,
-                            g[OUT_WIDTH], g[OUT_HEIGHT], ahead, min(tile_columns, columns - n), real(NO_LIMIT),
-                        )  # fmt: skip
-                        k += ahead
+                    out = shift(scratch, group * columns + n)
+                    tiles(
+                        shift(x, r * x_size + corner + group * depth), 1, step, g[STRIDE_Y] * padded_width * channels,
+                        shift(dy, r * dy_size + group * columns + n), filters, g[OUT_WIDTH] * filters,
+                        zeros if r == 0 else out, 0 if r == 0 else filters, out, filters,
+                        g[OUT_WIDTH], g[OUT_HEIGHT], size, min(tile_columns, columns - n), real(NO_LIMIT),
+                    )  # fmt: skip
         apply_update(dw, scratch, (tap * count + first) * filters, size * filters)
 
 

@@ -22,10 +22,9 @@ from dlrun.kernels.lang import (
     last_of,
     real,
     shift,
-    tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, first_column_of, last_column_of, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, first_column_of, last_column_of, tiles
 from dlrun.kernels.recurrent import copy_columns
 
 DEPTH = 256
@@ -56,16 +55,12 @@ def product_of_block(x, panels, panel, b, y, floor, first_row, last_row, column,
     for block in range(first_row, last_row, ROWS):
         end = min(block + ROWS, last_row)
         for n in range(0, columns, tile_columns):
-            r, here = block, shift(panels, n // tile_columns * panel)
-            while r < end:
-                count = rows_ahead(end - r)
-                c = shift(y, r * units + column + n)
-                tile(
-                    shift(x, r * features + k), features, 1, 0, here, tile_columns, 0,
-                    shift(b, column + n) if k == 0 else c, 0 if k == 0 else units, c, units, terms, 1, count,
-                    min(tile_columns, columns - n), limit,
-                )  # fmt: skip
-                r += count
+            c = shift(y, block * units + column + n)
+            tiles(
+                shift(x, block * features + k), features, 1, 0, shift(panels, n // tile_columns * panel), tile_columns,
+                0, shift(b, column + n) if k == 0 else c, 0 if k == 0 else units, c, units, terms, 1, end - block,
+                min(tile_columns, columns - n), limit,
+            )  # fmt: skip
 
 
 @helper
@@ -117,15 +112,12 @@ def sum_block(x, dy, sums, packed, zeros, first, count, column, columns, rows, f
         terms = min(DEPTH, rows - r)
         pack(shift(dy, r * units + column), units, packed, terms, columns)
         for n in range(0, columns, tile_columns):
-            i = 0
-            while i < count:
-                ahead, c = rows_ahead(count - i), shift(sums, i * columns + n)
-                tile(
-                    shift(x, r * features + first + i), 1, features, 0, shift(packed, n * terms), tile_columns, 0,
-                    zeros if r == 0 else c, 0 if r == 0 else columns, c, columns, terms, 1, ahead,
-                    min(tile_columns, columns - n), real(NO_LIMIT),
-                )  # fmt: skip
-                i += ahead
+            c = shift(sums, n)
+            tiles(
+                shift(x, r * features + first), 1, features, 0, shift(packed, n * terms), tile_columns, 0,
+                zeros if r == 0 else c, 0 if r == 0 else columns, c, columns, terms, 1, count,
+                min(tile_columns, columns - n), real(NO_LIMIT),
+            )  # fmt: skip
 
 
 @kernel

@@ -44,6 +44,21 @@ def rows_ahead(left):
 
 
 @helper
+def tiles(
+    a, a_row, a_k, a_outer, b, b_k, b_outer, initial, initial_row, c, c_row, n_k, n_outer, rows, columns, floor
+):  # fmt: skip
+    """Do what `tile` does, with the same arguments, for any number of rows."""
+    r = 0
+    while r < rows:
+        ahead = rows_ahead(rows - r)
+        tile(
+            shift(a, r * a_row), a_row, a_k, a_outer, b, b_k, b_outer, shift(initial, r * initial_row), initial_row,
+            shift(c, r * c_row), c_row, n_k, n_outer, ahead, columns, floor,
+        )  # fmt: skip
+        r += ahead
+
+
+@helper
 def first_column_of(units, thread, threads):
     """Return the first column of the panels, of tile_columns each, that belong to this thread."""
     return first_of((units + tile_columns - 1) // tile_columns, thread, threads) * tile_columns
@@ -64,17 +79,12 @@ def product(
         terms = min(DEPTH, depth - k)
         limit = floor if k + terms == depth else real(NO_LIMIT)
         for n in range(first_column, last_column, tile_columns):
-            columns = min(tile_columns, last_column - n)
-            r = first_row
-            while r < last_row:
-                count = rows_ahead(last_row - r)
-                c = shift(y, r * y_row + n)
-                start = shift(b, n) if k == 0 else c
-                tile(
-                    shift(x, r * x_row + k), x_row, 1, 0, shift(w, k * w_row + n), w_row, 0,
-                    start, 0 if k == 0 else y_row, c, y_row, terms, 1, count, columns, limit,
-                )  # fmt: skip
-                r += count
+            c = shift(y, first_row * y_row + n)
+            tiles(
+                shift(x, first_row * x_row + k), x_row, 1, 0, shift(w, k * w_row + n), w_row, 0,
+                shift(b, n) if k == 0 else c, 0 if k == 0 else y_row, c, y_row, terms, 1,
+                last_row - first_row, min(tile_columns, last_column - n), limit,
+            )  # fmt: skip
 
 
 @helper
@@ -91,14 +101,10 @@ def transposed_product(
     for i in range(first_feature, last_feature, tile_columns):
         columns = min(tile_columns, last_feature - i)
         transpose(shift(w, i * w_row), w_row, scratch, tile_columns, columns, depth, real(1))
-        r = first_row
-        while r < last_row:
-            count = rows_ahead(last_row - r)
-            tile(
-                shift(dy, r * dy_row), dy_row, 1, 0, scratch, tile_columns, 0, shift(b, i * b_step), 0,
-                shift(dx, r * dx_row + i), dx_row, depth, 1, count, columns, real(NO_LIMIT),
-            )  # fmt: skip
-            r += count
+        tiles(
+            shift(dy, first_row * dy_row), dy_row, 1, 0, scratch, tile_columns, 0, shift(b, i * b_step), 0,
+            shift(dx, first_row * dx_row + i), dx_row, depth, 1, last_row - first_row, columns, real(NO_LIMIT),
+        )  # fmt: skip
 
 
 @helper
@@ -119,15 +125,10 @@ def transposed_product_of_few(
         count = min(FEATURES, last_feature - first)
         for p in range(panels):
             columns = min(tile_columns, rows - p * tile_columns)
-            i = 0
-            while i < count:
-                ahead = rows_ahead(count - i)
-                tile(
-                    shift(w, (first + i) * w_row), w_row, 1, 0,
-                    shift(scratch, p * depth * tile_columns), tile_columns, 0, zeros, 0,
-                    shift(block, i * tile_columns), tile_columns, depth, 1, ahead, columns, real(NO_LIMIT),
-                )  # fmt: skip
-                i += ahead
+            tiles(
+                shift(w, first * w_row), w_row, 1, 0, shift(scratch, p * depth * tile_columns), tile_columns, 0,
+                zeros, 0, block, tile_columns, depth, 1, count, columns, real(NO_LIMIT),
+            )  # fmt: skip
             out = shift(dx, (first_row + p * tile_columns) * dx_row + first)
             transpose(block, tile_columns, out, dx_row, count, columns, real(1))
 
@@ -145,17 +146,12 @@ def weight_gradient(
         for r in range(0, rows, DEPTH):
             terms = min(DEPTH, rows - r)
             for n in range(0, columns, tile_columns):
-                width = min(tile_columns, columns - n)
-                i = 0
-                while i < count:
-                    ahead = rows_ahead(count - i)
-                    c = shift(scratch, i * columns + n)
-                    tile(
-                        shift(x, r * x_row + first + i), 1, x_row, 0, shift(dy, r * dy_row + n), dy_row, 0,
-                        zeros if r == 0 else c, 0 if r == 0 else columns, c, columns, terms, 1,
-                        ahead, width, real(NO_LIMIT),
-                    )  # fmt: skip
-                    i += ahead
+                c = shift(scratch, n)
+                tiles(
+                    shift(x, r * x_row + first), 1, x_row, 0, shift(dy, r * dy_row + n), dy_row, 0,
+                    zeros if r == 0 else c, 0 if r == 0 else columns, c, columns, terms, 1,
+                    count, min(tile_columns, columns - n), real(NO_LIMIT),
+                )  # fmt: skip
         apply_update(dw, scratch, first * columns, count * columns)
 
 
@@ -173,23 +169,21 @@ def weight_descent(
         for n in range(first_column, last_column, tile_columns):
             width = min(tile_columns, last_column - n)
             for r in range(0, rows, DEPTH):
-                terms = min(DEPTH, rows - r)
+                terms, a, b = min(DEPTH, rows - r), shift(x, r * x_row + first), shift(dy, r * dy_row + n)
+                start, start_row = zeros if r == 0 else scratch, 0 if r == 0 else tile_columns
+                if r + terms < rows:
+                    tiles(
+                        a, 1, x_row, 0, b, dy_row, 0, start, start_row, scratch, tile_columns, terms, 1, count, width,
+                        real(NO_LIMIT),
+                    )  # fmt: skip
+                    continue
                 i = 0
                 while i < count:
                     ahead = rows_ahead(count - i)
-                    sums = shift(scratch, i * tile_columns)
-                    start, start_row = zeros if r == 0 else sums, 0 if r == 0 else tile_columns
-                    a, b = shift(x, r * x_row + first + i), shift(dy, r * dy_row + n)
-                    if r + terms == rows:
-                        descend(
-                            a, 1, x_row, 0, b, dy_row, 0, start, start_row, shift(w, (first + i) * w_row + n), w_row,
-                            terms, 1, ahead, width, rate,
-                        )  # fmt: skip
-                    else:
-                        tile(
-                            a, 1, x_row, 0, b, dy_row, 0, start, start_row, sums, tile_columns, terms, 1,
-                            ahead, width, real(NO_LIMIT),
-                        )  # fmt: skip
+                    descend(
+                        shift(a, i), 1, x_row, 0, b, dy_row, 0, shift(start, i * start_row), start_row,
+                        shift(w, (first + i) * w_row + n), w_row, terms, 1, ahead, width, rate,
+                    )  # fmt: skip
                     i += ahead
 
 

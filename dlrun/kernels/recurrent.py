@@ -44,10 +44,9 @@ from dlrun.kernels.lang import (
     last_of,
     real,
     shift,
-    tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, tiles
 from dlrun.kernels.transposing import transpose
 
 (
@@ -123,15 +122,10 @@ def multiply_positions(
             steps, samples, a_step, a_sample, start_step, start_sample, c_step, c_sample,
         )  # fmt: skip
     for other in range(others):
-        r = 0
-        while r < rows:
-            ahead = rows_ahead(rows - r)
-            tile(
-                shift(a, other * a_next + r * a_row), a_row, 1, 0, panel, tile_columns, 0,
-                shift(start, other * start_next + r * start_row), start_row,
-                shift(c, other * c_next + r * c_row), c_row, depth, 1, ahead, columns, real(NO_LIMIT),
-            )  # fmt: skip
-            r += ahead
+        tiles(
+            shift(a, other * a_next), a_row, 1, 0, panel, tile_columns, 0, shift(start, other * start_next), start_row,
+            shift(c, other * c_next), c_row, depth, 1, rows, columns, real(NO_LIMIT),
+        )  # fmt: skip
 
 
 @helper
@@ -165,14 +159,11 @@ def look_up_inputs(id, projected, z, width):
 def add_product(a, a_row, depth, b, c, c_row, rows, columns):
     """c[r, n] += sum_k a[r, k] b[k, n], with b packed in panels."""
     for n in range(0, columns, tile_columns):
-        r = 0
-        while r < rows:
-            here, ahead = shift(c, r * c_row + n), rows_ahead(rows - r)
-            tile(
-                shift(a, r * a_row), a_row, 1, 0, shift(b, n * depth), tile_columns, 0, here, c_row, here, c_row,
-                depth, 1, ahead, min(tile_columns, columns - n), real(NO_LIMIT),
-            )  # fmt: skip
-            r += ahead
+        here = shift(c, n)
+        tiles(
+            a, a_row, 1, 0, shift(b, n * depth), tile_columns, 0, here, c_row, here, c_row,
+            depth, 1, rows, min(tile_columns, columns - n), real(NO_LIMIT),
+        )  # fmt: skip
 
 
 @helper

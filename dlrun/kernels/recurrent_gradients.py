@@ -25,10 +25,9 @@ from dlrun.kernels.lang import (
     last_of,
     real,
     shift,
-    tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, tiles
 from dlrun.kernels.recurrent import (
     BACKWARDS,
     BIASES,
@@ -131,14 +130,11 @@ def add_block(inputs, gates, panel, gate_row, gate_step, sums, count, columns, s
     if gate_step == samples * gate_row:
         inner, outer = samples * steps, 1
     for n in range(0, columns, tile_columns):
-        i = 0
-        while i < count:
-            out, ahead = shift(sums, i * columns + n), rows_ahead(count - i)
-            tile(
-                shift(inputs, i), 1, ROWS, samples * ROWS, shift(gates, n // tile_columns * panel), gate_row, gate_step,
-                out, columns, out, columns, inner, outer, ahead, min(tile_columns, columns - n), real(NO_LIMIT),
-            )  # fmt: skip
-            i += ahead
+        out = shift(sums, n)
+        tiles(
+            inputs, 1, ROWS, samples * ROWS, shift(gates, n // tile_columns * panel), gate_row, gate_step,
+            out, columns, out, columns, inner, outer, count, min(tile_columns, columns - n), real(NO_LIMIT),
+        )  # fmt: skip
 
 
 @helper

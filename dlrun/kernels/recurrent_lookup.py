@@ -31,10 +31,9 @@ from dlrun.kernels.lang import (
     pointer_to_int32,
     real,
     shift,
-    tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, tiles
 from dlrun.kernels.recurrent import BIASES, FEATURES, GATE_ROW, GATE_STEP, INPUTS, INPUTS_AT, LOOKUP, TIME, WIDTH
 from dlrun.kernels.recurrent_gradients import COLUMNS, SCRATCH, multiply_columns
 from dlrun.kernels.target import MOST_COLUMNS
@@ -70,15 +69,11 @@ def lookup_project(
         first, end = block * IDS, min((block + 1) * IDS, ids)
         for n in range(0, g[INPUTS], tile_columns):
             columns, at = min(tile_columns, g[INPUTS] - n), g[INPUTS_AT] + n
-            id = first
-            while id < end:
-                ahead = rows_ahead(end - id)
-                tile(
-                    shift(table, id * features), features, 1, 0, shift(w, n * features), tile_columns, 0,
-                    shift(bias, at), 0, shift(projected, id * width + at), width, features, 1, ahead, columns,
-                    real(NO_LIMIT),
-                )  # fmt: skip
-                id += ahead
+            tiles(
+                shift(table, first * features), features, 1, 0, shift(w, n * features), tile_columns, 0,
+                shift(bias, at), 0, shift(projected, first * width + at), width, features, 1, end - first, columns,
+                real(NO_LIMIT),
+            )  # fmt: skip
         for id in range(first, end):
             for n in range(g[INPUTS_AT]):
                 projected[id * width + n] = bias[n]
@@ -194,17 +189,14 @@ def lookup_backward_table(
         first = block * IDS
         count = min(IDS, ids - first)
         for i in range(0, features, tile_columns):
-            columns, r = min(tile_columns, features - i), 0
-            while r < count:
-                ahead, out, here = rows_ahead(count - r), shift(scratch, r * features + i), (first + r) * depth
-                tile(
-                    shift(sums, here), depth, 1, 0, shift(w, i * depth), tile_columns, 0, zeros, 0, out, features,
-                    depth, 1, ahead, columns, real(NO_LIMIT),
+            columns, out = min(tile_columns, features - i), shift(scratch, i)
+            tiles(
+                shift(sums, first * depth), depth, 1, 0, shift(w, i * depth), tile_columns, 0, zeros, 0, out, features,
+                depth, 1, count, columns, real(NO_LIMIT),
+            )  # fmt: skip
+            if both != 0:
+                tiles(
+                    shift(other_sums, first * depth), depth, 1, 0, shift(other_w, i * depth), tile_columns, 0,
+                    out, features, out, features, depth, 1, count, columns, real(NO_LIMIT),
                 )  # fmt: skip
-                if both != 0:
-                    tile(
-                        shift(other_sums, here), depth, 1, 0, shift(other_w, i * depth), tile_columns, 0,
-                        out, features, out, features, depth, 1, ahead, columns, real(NO_LIMIT),
-                    )  # fmt: skip
-                r += ahead
         apply_update(gradient, scratch, first * features, count * features)

@@ -42,10 +42,9 @@ from dlrun.kernels.lang import (
     last_of,
     real,
     shift,
-    tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, tiles
 
 _TRANSFORMS = "dlrun.kernels.winograd_transforms"
 transform_image = Primitive(f"{_TRANSFORMS}:transform_image", by_lanes=True)
@@ -100,15 +99,10 @@ def multiply(v, u, m, zeros, v_step, m_step, count, depth, columns):
     for k in range(PLACES):
         panel = shift(u, k * u_step)
         for n in range(0, columns, tile_columns):
-            t = 0
-            while t < count:
-                ahead = rows_ahead(count - t)
-                tile(
-                    shift(v, k * v_step + t * depth), depth, 1, 0, panel, tile_columns, 0, zeros, 0,
-                    shift(m, k * m_step + t * columns + n), columns, depth, 1, ahead, min(tile_columns, columns - n),
-                    real(NO_LIMIT),
-                )  # fmt: skip
-                t += ahead
+            tiles(
+                shift(v, k * v_step), depth, 1, 0, panel, tile_columns, 0, zeros, 0, shift(m, k * m_step + n), columns,
+                depth, 1, count, min(tile_columns, columns - n), real(NO_LIMIT),
+            )  # fmt: skip
             panel = shift(panel, u_panel)
 
 

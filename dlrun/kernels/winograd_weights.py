@@ -33,10 +33,9 @@ from dlrun.kernels.lang import (
     last_of,
     real,
     shift,
-    tile,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, rows_ahead
+from dlrun.kernels.products import NO_LIMIT, tiles
 from dlrun.kernels.winograd import (
     PATCH,
     PLACES,
@@ -66,16 +65,12 @@ def add_products(v, d, du, zeros, v_step, d_step, u_step, is_first, count, chann
     for k in range(PLACES):
         out = shift(du, k * u_step)
         for n in range(0, filters, tile_columns):
-            c = 0
-            while c < channels:
-                ahead = rows_ahead(channels - c)
-                tile(
-                    shift(v, k * v_step + c), 1, channels, 0, shift(d, k * d_step + n), filters, 0,
-                    zeros if is_first else out, 0 if is_first else tile_columns, out, tile_columns,
-                    count, 1, ahead, min(tile_columns, filters - n), real(NO_LIMIT),
-                )  # fmt: skip
-                out = shift(out, ahead * tile_columns)
-                c += ahead
+            tiles(
+                shift(v, k * v_step), 1, channels, 0, shift(d, k * d_step + n), filters, 0,
+                zeros if is_first else out, 0 if is_first else tile_columns, out, tile_columns,
+                count, 1, channels, min(tile_columns, filters - n), real(NO_LIMIT),
+            )  # fmt: skip
+            out = shift(out, channels * tile_columns)
 
 
 @helper
