@@ -37,27 +37,27 @@ def test_fusing_keeps_the_results(name):
 def test_sharing_bytes_keeps_the_results(name, monkeypatch):
     network = model(name)
     apart = compiled(network)
-    monkeypatch.setattr(placing, "REUSE_FROM", 0)
+    monkeypatch.setattr(placing, "MOST_IN_CACHE", 0)
     sharing = compiled(network)
     assert sharing.arena_bytes["work"] < apart.arena_bytes["work"]
     assert_same(trained(network, apart), trained(network, sharing))
 
 
 def test_what_is_kept_shares_nothing(monkeypatch):
-    monkeypatch.setattr(placing, "REUSE_FROM", 0)
+    monkeypatch.setattr(placing, "MOST_IN_CACHE", 0)
     plan = compiled(model("convolution"), finish=False)
     place(plan, keep=True)
     ends = sorted((buffer.offset, buffer.offset + buffer.bytes("float32")) for buffer in plan.region("work"))
     assert all(end <= start for (_, end), (start, _) in pairwise(ends))
 
 
-@pytest.mark.parametrize("reuse_from", [0, 1 << 40])
+@pytest.mark.parametrize("most_in_cache", [0, 1 << 40])
 @pytest.mark.parametrize("threads", [1, 2, 3, 4, 5, 8])
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("options", [{}, {"global_clipnorm": 1.0}, {"gradient_accumulation_steps": 2}], ids=str)
-def test_a_barrier_stands_wherever_threads_depend_on_each_other(name, threads, reuse_from, options, monkeypatch):
+def test_a_barrier_stands_wherever_threads_depend_on_each_other(name, threads, most_in_cache, options, monkeypatch):
     """Against a plain look at all pairs of calls: byte by byte, whoever the threads are that touch it."""
-    monkeypatch.setattr(placing, "REUSE_FROM", reuse_from)
+    monkeypatch.setattr(placing, "MOST_IN_CACHE", most_in_cache)
     plan = compiled(model(name), threads, **options)
     verify(plan)
     for late, call in enumerate(plan.calls):
@@ -121,8 +121,8 @@ def test_threads_keep_the_bits(name, monkeypatch):
     network = model(name)
     one = trained(network, compiled(network, 1), 1)
     for threads in (2, 3, 4, 7):
-        for reuse_from in (0, 1 << 40):
-            monkeypatch.setattr(placing, "REUSE_FROM", reuse_from)
+        for most_in_cache in (0, 1 << 40):
+            monkeypatch.setattr(placing, "MOST_IN_CACHE", most_in_cache)
             assert_same(one, trained(network, compiled(network, threads), threads))
 
 
@@ -155,6 +155,18 @@ def test_another_order_of_calls_has_fewer_barriers_and_the_same_bits(name):
     assert Counter(call.kernel for call in plain.calls) == Counter(call.kernel for call in ordered.calls)
     assert sum(call.barrier for call in ordered.calls) < sum(call.barrier for call in plain.calls)
     assert_same(trained(network, plain), trained(network, ordered))
+
+
+def test_beyond_the_cache_calls_keep_the_order_of_the_layers(monkeypatch):
+    network = model("convolution")
+    plain, ordered = compiled(network, ordered=False), compiled(network)
+    monkeypatch.setattr(placing, "MOST_IN_CACHE", sum(b.bytes("float32") for b in ordered.region("work")) // 2)
+    large = compiled(network)
+    assert names(large) == names(plain) != names(ordered)
+
+
+def names(plan):
+    return [call.kernel.name for call in plan.calls]
 
 
 def test_no_weights_change_before_the_losses_were_checked():

@@ -8,8 +8,16 @@ from dlrun.plan import Buffer, Plan, effects
 ALIGNMENT = 128
 SLACK = 4 * MOST_COLUMNS
 """Bytes after an arena's end that a tile may read (and ignore): as many columns of either precision as it has."""
-REUSE_FROM = 16 * 1024 * 1024
-"""Below this total, sharing saves nothing worth a barrier; one thread needs none."""
+MOST_IN_CACHE = 16 * 1024 * 1024
+"""Bytes of a step's values up to which they stay in the last cache, more or less, wherever they lie."""
+
+
+def is_beyond_cache(plan: Plan) -> bool:
+    """Return whether a step's values are too many for the last cache: then it pays to use each while it is there.
+
+    They share bytes, and calls keep their order. For fewer values neither would save what its barriers cost.
+    """
+    return sum(_aligned(buffer.bytes(plan.precision)) for buffer in plan.region("work")) > MOST_IN_CACHE
 
 
 def place(plan: Plan, keep: bool = False, tight: bool = False) -> None:
@@ -19,11 +27,8 @@ def place(plan: Plan, keep: bool = False, tight: bool = False) -> None:
     """
     for region in ("weights", "optimizer", "constant", "state"):
         plan.arena_bytes[region] = _pack(plan, plan.region(region)) + SLACK
-    work = plan.region("work")
-    total = _pack(plan, work)
-    if not keep and (tight or total > REUSE_FROM):
-        total = _share(plan, work)
-    plan.arena_bytes["work"] = total + SLACK
+    shares = not keep and (tight or is_beyond_cache(plan))
+    plan.arena_bytes["work"] = (_share if shares else _pack)(plan, plan.region("work")) + SLACK
 
 
 def _aligned(size: int) -> int:
