@@ -58,8 +58,8 @@ ROWS = 132
 """Rows of the weights' gradient made at a time, and one more: their sums stay in L2, and what they are made of, packed
 so far apart, lies in all sets of L1."""
 NEARBY = 256
-"""Reals between two positions' gates at most that are multiplied where they lie: further apart, a block's lie in too
-few sets of L1 and L2."""
+"""Reals between two positions' gates, or states, at most that are multiplied where they lie: further apart, a block's
+lie in too few sets of L1 and L2."""
 PACKED = (DEPTH + 1) * COLUMNS
 """Reals that the packed gates take: a row more for each panel, or the panels' first rows would lie in one set of L1."""
 SCRATCH = PACKED + DEPTH * ROWS + ROWS * COLUMNS
@@ -107,49 +107,62 @@ def pack_gates(gates, packed, first_row, samples, first_step, steps, columns, g)
 
 
 @helper
-def pack_inputs(x, hidden, packed, x_count, h_count, first_row, samples, first_step, steps, g):
-    """Copy what the weights multiply to packed (steps * samples, ROWS): x, the state before the step, and a 1."""
+def pack_inputs(x, hidden, packed, x_count, b_count, h_count, first_row, samples, first_step, steps, g):
+    """Copy what the weights multiply to packed (steps * samples, ROWS): x, a 1, and the state before the step."""
     time, features = g[TIME], g[FEATURES]
     for s in range(first_step, first_step + steps):
         position = time - 1 - s if g[BACKWARDS] != 0 else s
         for r in range(first_row, first_row + samples):
             out = shift(packed, ((s - first_step) * samples + r - first_row) * ROWS)
             copy_entries(shift(x, (r * time + position) * features), out, x_count)
+            out[x_count] = real(1)
+            states = shift(out, x_count + b_count)
             if s > 0 or g[STATEFUL] != 0:
-                before = shift(hidden, r * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP])
-                copy_entries(before, shift(out, x_count), h_count)
+                copy_entries(shift(hidden, r * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP]), states, h_count)
             else:
-                clear(shift(out, x_count), h_count)
-            out[x_count + h_count] = real(1)
+                clear(states, h_count)
 
 
 @helper
-def add_block(inputs, gates, panel, gate_row, gate_step, sums, count, columns, samples, steps):
-    """sums[i, n] += sum_s sum_r inputs[s, r, i] gates[s, r, n]; gates of panels, samples, steps are so far apart."""
+def add_block(a, a_row, a_step, gates, panel, gate_row, gate_step, sums, count, columns, samples, steps):
+    """sums[i, n] += sum_s sum_r a[s, r, i] gates[s, r, n]; samples, steps, and the gates' panels are so far apart."""
     inner, outer = samples, steps
-    if gate_step == samples * gate_row:
+    if a_step == samples * a_row and gate_step == samples * gate_row:
         inner, outer = samples * steps, 1
     for n in range(0, columns, tile_columns):
         out = shift(sums, n)
         tiles(
-            inputs, 1, ROWS, samples * ROWS, shift(gates, n // tile_columns * panel), gate_row, gate_step,
+            a, 1, a_row, a_step, shift(gates, n // tile_columns * panel), gate_row, gate_step,
             out, columns, out, columns, inner, outer, count, min(tile_columns, columns - n), real(NO_LIMIT),
         )  # fmt: skip
 
 
 @helper
-def add_positions(inputs, gates, packed, sums, count, columns, first_row, samples, first_step, steps, g):
-    """sums += inputsᵀ · gates over some samples' steps; the gates are packed first where they lie far apart."""
-    if g[GATE_ROW] > NEARBY:
+def add_positions(
+    inputs, hidden, gates, packed, sums, inputs_count, h_count, columns, first_row, samples, first_step, steps, g
+):  # fmt: skip
+    """sums += [inputs, h_before]ᵀ · gates over some samples' steps: the inputs are packed, states are where they lie.
+
+    Gates are packed first where they lie far apart. Before the first step the state is zero, unless it is kept.
+    """
+    position, panel, gate_row, gate_step = first_step, tile_columns, g[GATE_ROW], g[GATE_STEP]
+    if g[BACKWARDS] != 0:
+        position, gate_step = g[TIME] - 1 - first_step, -gate_step
+    here = shift(gates, first_row * gate_row + position * g[GATE_STEP])
+    if gate_row > NEARBY:
         pack_gates(gates, packed, first_row, samples, first_step, steps, columns, g)
-        panel, gate_step = (samples * steps + 1) * tile_columns, samples * tile_columns
-        add_block(inputs, packed, panel, tile_columns, gate_step, sums, count, columns, samples, steps)
-    else:
-        position, gate_step = first_step, g[GATE_STEP]
-        if g[BACKWARDS] != 0:
-            position, gate_step = g[TIME] - 1 - first_step, -gate_step
-        here = shift(gates, first_row * g[GATE_ROW] + position * g[GATE_STEP])
-        add_block(inputs, here, tile_columns, g[GATE_ROW], gate_step, sums, count, columns, samples, steps)
+        here, panel, gate_row = packed, (samples * steps + 1) * tile_columns, tile_columns
+        gate_step = samples * gate_row
+    add_block(
+        inputs, ROWS, samples * ROWS, here, panel, gate_row, gate_step, sums, inputs_count, columns, samples, steps
+    )
+    late = 1 if first_step == 0 and g[STATEFUL] == 0 else 0
+    if h_count > 0 and steps > late:
+        before = shift(hidden, first_row * g[HIDDEN_ROW] + (first_step + late - 1) * g[HIDDEN_STEP])
+        add_block(
+            before, g[HIDDEN_ROW], g[HIDDEN_STEP], shift(here, late * gate_step), panel, gate_row, gate_step,
+            shift(sums, inputs_count * columns), h_count, columns, samples, steps - late,
+        )  # fmt: skip
 
 
 @helper
@@ -170,29 +183,32 @@ def multiply_columns(
     x, hidden, gates, dw, du, db, bias_at, turn, outputs, x_count, h_count, b_count, first, columns, scratch, g, rows
 ):  # fmt: skip
     """Make columns of the gradients of the first rows of each: x_count of dw, h_count of du, b_count (0 or 1) of db."""
-    time, total = g[TIME], x_count + h_count + b_count
+    time, before_states = g[TIME], x_count + b_count
     packed, inputs, sums = scratch, shift(scratch, PACKED), shift(scratch, PACKED + DEPTH * ROWS)
     steps_at_once = max(1, DEPTH // max(1, rows))
-    for block in range(0, total, ROWS - 1):
-        end = min(block + ROWS - 1, total)
-        x_from, h_from = min(block, x_count), min(max(block - x_count, 0), h_count)
-        x_rows, h_rows = min(end, x_count) - x_from, min(max(end - x_count, 0), h_count) - h_from
+    for block in range(0, before_states + h_count, ROWS - 1):
+        end = min(block + ROWS - 1, before_states + h_count)
+        x_from, h_from = min(block, x_count), max(block - before_states, 0)
+        x_rows, h_rows = min(end, x_count) - x_from, max(end - before_states, 0) - h_from
         b_rows = end - block - x_rows - h_rows
+        h_packed = 0 if g[HIDDEN_ROW] <= NEARBY else h_rows
+        all_packed = x_rows + b_rows + h_packed
         clear(sums, (end - block) * columns)
         for step in range(0, time, steps_at_once):
             steps = min(steps_at_once, time - step)
             for row in range(0, rows, DEPTH):
                 samples = min(DEPTH, rows - row)
-                pack_inputs(
-                    shift(x, x_from), shift(hidden, h_from), inputs, x_rows, h_rows, row, samples, step, steps, g
-                )
+                here = shift(hidden, h_from)
+                if all_packed > 0:
+                    pack_inputs(shift(x, x_from), here, inputs, x_rows, b_rows, h_packed, row, samples, step, steps, g)
                 add_positions(
-                    inputs, shift(gates, first), packed, sums, end - block, columns, row, samples, step, steps, g
-                )
-        h_sums, b_sums = shift(sums, x_rows * columns), shift(sums, (x_rows + h_rows) * columns)
+                    inputs, here, shift(gates, first), packed, sums, all_packed, h_rows - h_packed, columns,
+                    row, samples, step, steps, g,
+                )  # fmt: skip
+        b_sums, h_sums = shift(sums, x_rows * columns), shift(sums, (x_rows + b_rows) * columns)
         hand_on(dw, x_from * outputs, sums, x_rows, first, columns, 0, outputs)
-        hand_on(du, h_from * outputs, h_sums, h_rows, first, columns, turn, outputs)
         hand_on(db, bias_at, b_sums, b_rows, first, columns, turn, outputs)
+        hand_on(du, h_from * outputs, h_sums, h_rows, first, columns, turn, outputs)
 
 
 @kernel

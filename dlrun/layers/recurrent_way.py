@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from dlrun.kernels.lang import Kernel
@@ -77,30 +78,36 @@ class Way:
         """How many rows the table has that is read in the input's place, or 0."""
         self.mask = emit.mask or emit.zeros(1)
         self.kept = self.time if emit.gradients else min(STEPS, self.time)
-        self.gates = emit.saved(f"{self.prefix}gates", self.kept * self.width)
+        self.gates = self._kept("gates", self.kept * self.width)
         self.zero_masked = emit.mask is not None and layer.bidirectional and layer.return_sequences
         is_apart = self.zero_masked or layer.stateful or (emit.gradients and not layer.return_sequences)
         self.all_states = (self.time + layer.stateful) * self.units
         """The entries of a sample's states: of all steps, and before them that with which a stateful layer begins."""
-        self.hidden = emit.saved(f"{self.prefix}hidden", self.all_states) if is_apart else emit.output
+        self.hidden = self._kept("hidden", self.all_states) if is_apart else emit.output
         self.keeps_states = self.cell.has_state and (emit.gradients or layer.stateful)
         self.strip = ScratchSize(STRIP * (self.width + 2 * self.units) + self.width + MOST_COLUMNS)
         """Room for what a step of a strip of samples works on: gates, hidden states and states; and for a sample's
         gates after activation, where they aren't kept."""
 
+    def _kept(self, name: str, entries: int) -> Buffer:
+        """Return the buffer of what is kept of all steps, so many entries for each sample."""
+        spare = ceil(entries / self.emit.batch) if self.emit.gradients else 0
+        return self.emit.saved(f"{self.prefix}{name}", entries + spare)
+
     def _walk(self, sample: int, step: int) -> tuple[int, int]:
         """Return how far apart samples, and steps, of a buffer are that has so many entries for each.
 
-        Where a way back follows, all samples of a step lie together.
+        Where a way back follows, all samples of a step lie together, and steps a sample further apart than they need:
+        else a thread's samples would lie in the same part of the cache's sets in every step.
         """
-        return (step, step * self.emit.batch) if self.emit.gradients else (sample, step)
+        return (step, step * (self.emit.batch + 1)) if self.emit.gradients else (sample, step)
 
     @property
     def states(self) -> dict[str, Any]:
         """The states' buffer, as an argument, for cells that have states."""
         if not self.cell.has_state:
             return {}
-        return {"states": self.emit.saved(f"{self.prefix}states", self.all_states if self.keeps_states else 0)}
+        return {"states": self._kept("states", self.all_states if self.keeps_states else 0)}
 
     @property
     def output_walk(self) -> tuple[int, int, int]:

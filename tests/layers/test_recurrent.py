@@ -64,13 +64,18 @@ def test_sizes_beyond_blocks(cell, rows, time, features, units):
     check_gradients(network, most=12)
 
 
-@pytest.mark.parametrize("way", [{}, {"go_backwards": True}, {"bidirectional": True}], ids=lambda way: "-".join(way))
 @pytest.mark.parametrize(
-    ("rows", "time", "units"), [(DEPTH + 2, 3, 2), (3, DEPTH // 3 + 2, 2), (3, DEPTH // 3 + 2, NEARBY // 4 + 1)]
+    "way",
+    [{}, {"go_backwards": True}, {"bidirectional": True}, {"return_sequences": True}],
+    ids=lambda way: "-".join(way) or "plain",
+)
+@pytest.mark.parametrize(
+    ("rows", "time", "units"),
+    [(DEPTH + 2, 3, 2), (3, DEPTH // 3 + 2, 2), (3, DEPTH // 3 + 2, NEARBY // 4 + 1), (3, 4, ROWS + 1)],
 )
 @by_cell
 def test_gradients_of_several_blocks_are_central_differences(cell, rows, time, units, way):
-    """Of samples or of steps, and of gates that are multiplied where they lie or are packed before."""
+    """Of samples, steps or units, and of gates and states that are multiplied where they lie or are packed before."""
     check_gradients(Network([layer_of(cell, units, **way)], values(rows, time, 1)), most=12)
 
 
