@@ -53,7 +53,7 @@ def emit_weights(builder: Builder, weighted: bool, factor: float = 1.0) -> Buffe
     offset = builder.constant("zero", (0.0,))
     builder.call(
         gather_floats, data=data, order=order_buffer(builder), y=weights, scale=scale, offset=offset,
-        channels=1, middle=1, first=FIRST, rows=ROWS, size=1,
+        channels=1, middle=1, apart=0, first=FIRST, rows=ROWS, size=1,
     )  # fmt: skip
     return weights
 
@@ -74,6 +74,6 @@ def _gather_reals(builder: Builder, feature: Feature, name: str) -> Buffer:
     builder.call(
         GATHER[feature.stored_dtype], data=data, order=order_buffer(builder), y=y,
         scale=builder.constant(f"{name}/scale", scale), offset=builder.constant(f"{name}/offset", offset),
-        channels=channels, middle=size, first=FIRST, rows=ROWS, size=size,
+        channels=channels, middle=size, apart=0, first=FIRST, rows=ROWS, size=size,
     )  # fmt: skip
     return y

@@ -6,7 +6,7 @@ steps, and reads the same half of each sample; what they exchange are the sums, 
 """
 
 from dlrun.kernels.dense_sparse import has_zeros, sparse_product
-from dlrun.kernels.halves import first_of_part, last_of_part
+from dlrun.kernels.halves import features_from, first_of_part, last_of_part, row_of_part
 from dlrun.kernels.lang import (
     In,
     Live,
@@ -39,22 +39,23 @@ def product_of_half(x, x_row, w, b, y, scratch, searches, first_row, last_row, t
 
 @kernel
 def dense_forward_halves(
-    x: In, w: In, b: In, zeros: In, sums: Out, scratch: Scratch, searches: Size, middle: Size, rows: Live,
-    features: Size, units: Size, thread: Thread, threads: Threads,
+    x: In, w: In, b: In, zeros: In, sums: Out, scratch: Scratch, searches: Size, middle: Size, apart: Size,
+    rows: Live, features: Size, units: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """sums[h, r, n] = sum_i x[r, i] w[i, n] over the half h of the features, from b[n] on for the first half.
 
-    The second half begins at `middle`. It `searches` for zeros, whose terms it leaves out.
+    The second half begins at `middle`; those of x may be `apart`. It `searches` for zeros, whose terms it leaves out.
     Shapes: x (rows, features), w (features, units), b and zeros (units), sums (2, rows, units). Partition: halves.
     """
     for half in range(2):
         first_row = first_of_part(rows, half, 2, thread, threads)
         last_row = last_of_part(rows, half, 2, thread, threads)
         if first_row < last_row:
-            at, terms = half * middle, middle if half == 0 else features - middle
+            at, end = half * middle, middle if half == 0 else features
             product_of_half(
-                shift(x, at), features, shift(w, at * units), b if half == 0 else zeros,
-                shift(sums, half * rows * units), scratch, searches, first_row, last_row, terms, units,
+                shift(features_from(x, at, apart), at), row_of_part(at, end, features, apart), shift(w, at * units),
+                b if half == 0 else zeros, shift(sums, half * rows * units), scratch, searches, first_row, last_row,
+                end - at, units,
             )  # fmt: skip
 
 

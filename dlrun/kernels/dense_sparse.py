@@ -11,7 +11,7 @@ nothing out, and the kernels cost what the others do.
 
 from dlrun.kernels.dense_of_many import FORWARD_SCRATCH, product_of_many
 from dlrun.kernels.entries import copy_entries
-from dlrun.kernels.halves import first_in_lines, last_in_lines
+from dlrun.kernels.halves import features_from, first_in_lines, last_in_lines, row_of_part
 from dlrun.kernels.lang import (
     In,
     InDouble,
@@ -226,29 +226,33 @@ def sparse_descent(x, x_row, dy, w, rate, zeros, scratch, rows, weights, columns
 
 @kernel
 def dense_descend_sparse(
-    x: In, dy: In, w: InOut, scalars: InDouble, zeros: In, scratch: Scratch, by_columns: Size, rows: Live,
-    positions: Size, features: Size, units: Size, thread: Thread, threads: Threads,
+    x: In, dy: In, w: InOut, scalars: InDouble, zeros: In, scratch: Scratch, by_columns: Size, middle: Size,
+    apart: Size, rows: Live, positions: Size, features: Size, units: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """w[i, n] -= rate * sum_r x[r, i] dy[r, n], without the terms where x is zero; the rate is scalars[0].
 
-    Shapes: x (rows, positions, features), dy (rows, positions, units), w (features, units).
+    Shapes: x (rows, positions, features), in one piece or its halves `apart`, the second from `middle` on, dy (rows,
+    positions, units), w (features, units).
     Partition: rows of the weights; where no terms are left out and `by_columns`, panels of units.
     """
     rate, count = real(scalars[0]), rows * positions
-    first, last = first_in_lines(features, thread, threads), last_in_lines(features, thread, threads)
-    if has_zeros(x, features) if by_columns != 0 else has_zeros(shift(x, first), last - first):
-        sparse_descent(
-            shift(x, first), features, dy, shift(w, first * units), rate, zeros, scratch, count, last - first, units
+    if by_columns != 0 and not has_zeros(x, features):
+        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
+        weight_descent(
+            x, features, dy, units, w, units, rate, zeros, scratch, count, features, first_column, last_column
         )
         return
-    first_column, last_column = 0, units
-    if by_columns != 0:
-        first, last = 0, features
-        first_column, last_column = first_column_of(units, thread, threads), last_column_of(units, thread, threads)
-    weight_descent(
-        shift(x, first), features, dy, units, shift(w, first * units), units, rate, zeros, scratch, count,
-        last - first, first_column, last_column,
-    )  # fmt: skip
+    first, last = first_in_lines(features, thread, threads), last_in_lines(features, thread, threads)
+    for half in range(2 if apart != 0 else 1):
+        low, high = half * middle, middle if half == 0 and apart != 0 else features
+        begin, end = max(first, low), min(last, high)
+        if begin < end:
+            here, x_row = shift(features_from(x, low, apart), begin), row_of_part(low, high, features, apart)
+            out = shift(w, begin * units)
+            if by_columns != 0 or has_zeros(here, end - begin):
+                sparse_descent(here, x_row, dy, out, rate, zeros, scratch, count, end - begin, units)
+            else:
+                weight_descent(here, x_row, dy, units, out, units, rate, zeros, scratch, count, end - begin, 0, units)
 
 
 @helper
@@ -273,16 +277,23 @@ def sparse_gradient(x, x_row, dy, dw, zeros, scratch, first_weight, last_weight,
 
 @kernel
 def dense_backward_weights_sparse(
-    x: In, dy: In, dw: Update, zeros: In, scratch: Scratch, weights: Size, rows: Live, positions: Size, features: Size,
-    units: Size, thread: Thread, threads: Threads,
+    x: In, dy: In, dw: Update, zeros: In, scratch: Scratch, weights: Size, middle: Size, apart: Size, rows: Live,
+    positions: Size, features: Size, units: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """dw[i, n] = sum_r x[r, i] dy[r, n], without the terms where x is zero, a few rows of the weights at a time.
 
-    Shapes: x (rows, positions, features), dy (rows, positions, units), dw (features, units).
+    Shapes: x (rows, positions, features), in one piece or its halves `apart`, the second from `middle` on, dy (rows,
+    positions, units), dw (features, units).
     Partition: rows of the weights.
     """
     first, last = first_in_lines(features, thread, threads), last_in_lines(features, thread, threads)
-    if has_zeros(shift(x, first), last - first):
-        sparse_gradient(x, features, dy, dw, zeros, scratch, first, last, weights, rows * positions, units)
-    else:
-        weight_gradient(x, features, dy, units, dw, zeros, scratch, first, last, weights, rows * positions, units)
+    for half in range(2 if apart != 0 else 1):
+        low, high = half * middle, middle if half == 0 and apart != 0 else features
+        begin, end = max(first, low), min(last, high)
+        if begin < end:
+            here, x_row = features_from(x, low, apart), row_of_part(low, high, features, apart)
+            count = rows * positions
+            if has_zeros(shift(here, begin), end - begin):
+                sparse_gradient(here, x_row, dy, dw, zeros, scratch, begin, end, weights, count, units)
+            else:
+                weight_gradient(here, x_row, dy, units, dw, zeros, scratch, begin, end, weights, count, units)

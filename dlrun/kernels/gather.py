@@ -4,10 +4,10 @@
 
 Shapes: data (all rows, size) as stored, order (epoch's rows), y (rows, size), scale and offset (channels).
 Partition: samples, or halves, so that a number is written by the thread that will read it. `middle` is where the second
-half begins; by samples, where there is none, the size.
+half begins; by samples, where there is none, the size. The halves of y may be `apart` (`dlrun.kernels.halves`).
 """
 
-from dlrun.kernels.halves import first_of_part, last_of_part
+from dlrun.kernels.halves import features_from, first_of_part, last_of_part, row_of_part
 from dlrun.kernels.lang import (
     In,
     InBytes,
@@ -46,7 +46,7 @@ def fetch_row(data, count):
 
 
 @helper
-def gather_part(data, order, y, scale, offset, channels, begin, end, size, count):
+def gather_part(data, order, y, y_row, scale, offset, channels, begin, end, size, count):
     """Gather, convert and scale so many entries of rows that are `size` long."""
     width = min(channels, count)
     for n in range(begin, min(begin + AHEAD, end)):
@@ -54,7 +54,7 @@ def gather_part(data, order, y, scale, offset, channels, begin, end, size, count
     for n in range(begin, end):
         if n + AHEAD < end:
             fetch_row(shift(data, order[n + AHEAD] * size), count)
-        x, out = shift(data, order[n] * size), shift(y, n * size)
+        x, out = shift(data, order[n] * size), shift(y, n * y_row)
         if channels == 1:
             s, o = scale[0], offset[0]
             for i in range(count):
@@ -66,43 +66,44 @@ def gather_part(data, order, y, scale, offset, channels, begin, end, size, count
 
 
 @helper
-def gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads):
+def gather_scaled(data, order, y, scale, offset, channels, middle, apart, first, rows, size, thread, threads):
     """Gather this thread's parts of rows. A second half begins with a first channel, or each entry has its own."""
     parts = 1 if middle == size else 2
     for part in range(parts):
-        at, channel = middle * part, middle * part % channels
+        at, channel, stop = middle * part, middle * part % channels, middle if part == 0 else size
         begin, end = first_of_part(rows, part, parts, thread, threads), last_of_part(rows, part, parts, thread, threads)
         gather_part(
-            shift(data, at), shift(order, first), shift(y, at), shift(scale, channel), shift(offset, channel), channels,
-            begin, end, size, size - middle if part == 1 else middle,
+            shift(data, at), shift(order, first), shift(features_from(y, at, apart), at),
+            row_of_part(at, stop, size, apart), shift(scale, channel), shift(offset, channel), channels, begin, end,
+            size, stop - at,
         )  # fmt: skip
 
 
 @kernel
 def gather_bytes(
-    data: InBytes, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, first: Live, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
+    data: InBytes, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, apart: Size,
+    first: Live, rows: Live, size: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """Gather rows of uint8."""
-    gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads)
+    gather_scaled(data, order, y, scale, offset, channels, middle, apart, first, rows, size, thread, threads)
 
 
 @kernel
 def gather_floats(
-    data: InFloat, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, first: Live, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
+    data: InFloat, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, apart: Size,
+    first: Live, rows: Live, size: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """Gather rows of float32."""
-    gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads)
+    gather_scaled(data, order, y, scale, offset, channels, middle, apart, first, rows, size, thread, threads)
 
 
 @kernel
 def gather_doubles(
-    data: InDouble, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, first: Live, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
+    data: InDouble, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, apart: Size,
+    first: Live, rows: Live, size: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """Gather rows of float64."""
-    gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads)
+    gather_scaled(data, order, y, scale, offset, channels, middle, apart, first, rows, size, thread, threads)
 
 
 @kernel
@@ -119,11 +120,11 @@ def gather_windows(
 
 @kernel
 def gather_labels_as_reals(
-    data: InInt, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, first: Live, rows: Live,
-    size: Size, thread: Thread, threads: Threads,
+    data: InInt, order: InLong, y: Out, scale: In, offset: In, channels: Size, middle: Size, apart: Size,
+    first: Live, rows: Live, size: Size, thread: Thread, threads: Threads,
 ) -> None:  # fmt: skip
     """Gather rows of int32 as reals."""
-    gather_scaled(data, order, y, scale, offset, channels, middle, first, rows, size, thread, threads)
+    gather_scaled(data, order, y, scale, offset, channels, middle, apart, first, rows, size, thread, threads)
 
 
 @kernel

@@ -2,9 +2,12 @@
 
 A product's sum over the features is two chains then, one for each half, whatever the threads. Of two threads each has
 all rows of one half, and so a half of the weights and of the inputs that is never on the other core.
+
+Rows may lie in two pieces: the first halves of `apart` rows, and after them the second ones. Where they are in one
+(`apart` is 0), a core that comes to the end of its half asks for the lines behind it, which are the other core's.
 """
 
-from dlrun.kernels.lang import first_of, helper, last_of
+from dlrun.kernels.lang import first_of, helper, last_of, shift
 
 LINE = 16
 """Entries that are divided between threads together: a cache line of them, or two."""
@@ -41,3 +44,15 @@ def first_of_part(rows, part, parts, thread, threads):
 def last_of_part(rows, part, parts, thread, threads):
     """Return the end (exclusive) of the rows of which this thread has a part."""
     return min(max(last_of(parts * rows, thread, threads) - part * rows, 0), rows)
+
+
+@helper
+def features_from(x, begin, apart):
+    """Return from where on a row's features lie, one for each entry, if its part that begins there is in one piece."""
+    return shift(x, begin * (apart - 1)) if apart != 0 else x
+
+
+@helper
+def row_of_part(begin, end, features, apart):
+    """Return how far apart the rows of the features [begin, end) are: a half, or all."""
+    return end - begin if apart != 0 else features

@@ -77,6 +77,8 @@ SPARSE = 64, MOST_COLUMNS
 """From so many features and units on, products of the data's own rows look for zeros: less than they may save."""
 HALVED_WEIGHTS, HALVED_ROWS = 1 << 14, 64
 """From so many weights on, and up to so many rows, it pays that weights needn't come over from another core."""
+IN_ONE_PIECE: dict[str, Argument] = {"middle": 0, "apart": 0}
+"""Where the halves of x are, for kernels that take them apart, too (`dlrun.compiler.passes.gather`)."""
 WEIGHTS = 12
 """Rows of the weights' gradient made at a time for fewer rows, so that the optimizer finds them in L1."""
 
@@ -221,7 +223,7 @@ class Products:
             dense_forward_halves, partition="halves", flops=self._flops, x=x, w=w, b=b,
             zeros=self.emit.zeros(self.units + MOST_COLUMNS), sums=sums,
             scratch=ScratchSize(LISTS_SCRATCH), searches=int(self._may_be_sparse(x)), middle=middle_of(self.features),
-            rows=self.emit.rows, features=self.features, units=self.units,
+            apart=0, rows=self.emit.rows, features=self.features, units=self.units,
         )  # fmt: skip
         self.emit.call(add_halves, sums=sums, y=y, floor=floor, rows=self.emit.rows, units=self.units)
 
@@ -252,7 +254,7 @@ class Products:
         if self._rows < MANY_ROWS and self._may_be_sparse(x):
             self.emit.call(
                 dense_backward_weights_sparse, partition="split", flops=self._flops, weights=WEIGHTS,
-                scratch=ScratchSize(LISTS_SCRATCH + WEIGHTS * self.units), **arguments,
+                scratch=ScratchSize(LISTS_SCRATCH + WEIGHTS * self.units), **IN_ONE_PIECE, **arguments,
             )  # fmt: skip
         elif self._rows < MANY_ROWS:
             self.emit.call(
@@ -273,7 +275,7 @@ class Products:
         self.emit.call(
             dense_descend_sparse if sparse else dense_descend, partition="split", flops=self._flops, x=x, dy=dy,
             w=weights, scalars=scalars, zeros=self.emit.zeros(self.units + MOST_COLUMNS), scratch=ScratchSize(scratch),
-            by_columns=int(by_columns), **self._sizes,
+            by_columns=int(by_columns), **(IN_ONE_PIECE if sparse else {}), **self._sizes,
         )  # fmt: skip
 
 

@@ -96,7 +96,9 @@ def touched(plan, call, effect, thread, threads):
         return []
     if buffer.row_size is not None and call.partition == "halves":
         item = buffer.item_bytes(plan.precision)
-        return [(start + a * item, start + b * item) for a, b in parts(buffer.row_size, plan.batch, thread, threads)]
+        apart = call.arguments["apart"] if "inputs/" in buffer.name else 0
+        entries = parts(buffer.row_size, plan.batch, thread, threads, apart)
+        return [(start + a * item, start + b * item) for a, b in entries]
     whole_chunks = call.partition == "chunks" and CHUNKS % threads == 0
     if buffer.row_size is not None and (call.partition == "samples" or whole_chunks):
         row = buffer.row_size * buffer.item_bytes(plan.precision)
@@ -104,12 +106,14 @@ def touched(plan, call, effect, thread, threads):
     return [(start, start + size)]
 
 
-def parts(row_size, rows, thread, threads):
+def parts(row_size, rows, thread, threads, apart):
     """The entries [from, to) of a thread by halves: of all first halves, then of all second ones."""
     for number in range(2 * rows * thread // threads, 2 * rows * (thread + 1) // threads):
         half, row = divmod(number, rows)
         middle = middle_of(row_size)
-        yield row * row_size + half * middle, row * row_size + (row_size if half else middle)
+        size = row_size - middle if half else middle
+        start = half * middle * apart + row * size if apart else half * middle + row * row_size
+        yield start, start + size
 
 
 def overlap(a, b):

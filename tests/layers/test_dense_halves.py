@@ -5,6 +5,7 @@ import pytest
 
 from dlrun.compiler.compile import Model, compile_plan
 from dlrun.compiler.lower import Goal
+from dlrun.compiler.passes import gather
 from dlrun.compiler.updates import UpdateRule
 from dlrun.data.signature import Feature, Signature
 from dlrun.executor.executor import Executor
@@ -75,8 +76,18 @@ def test_few_weights_many_units_or_many_rows_do_not(rows, features, units):
     assert goes_by_halves(Network([Dense(units=units)], inputs(rows, features)).plan) == []
 
 
+def rows_of(call, entries, size):
+    """The rows (11, size) where a call has gathered them: in one piece, or their halves apart."""
+    if call.arguments["apart"] == 0:
+        return entries[: 11 * size].reshape(11, size)
+    assert call.arguments["apart"] == 11
+    middle = call.arguments["middle"]
+    first, second = np.split(entries[: 11 * size], [11 * middle])
+    return np.hstack([first.reshape(11, middle), second.reshape(11, size - middle)])
+
+
 def gathered(scale, shape=(20, 21, 3), threads=2):
-    """The plan for rows of uint8 with that scale, and the rows that its first call gathers."""
+    """The plan for rows of uint8 with that scale, whose first call has gathered what it should."""
     size = int(np.prod(shape))
     x = Feature("x", (size,), "uint8", scale=scale, offset=tuple(-s for s in scale))
     target = Feature("target", (90,), "float64")
@@ -88,7 +99,7 @@ def gathered(scale, shape=(20, 21, 3), threads=2):
     data = {"data/inputs/x": stored, "data/targets/target": np.zeros((30, 90)), "order": order}
     executor = Executor(plan, threads, data)
     assert executor.run(np.array([[9, 0, 5, 1, 1]]), np.zeros((1, 1))).finished
-    found = executor.array("inputs/x")[: 9 * size].reshape(9, size)
+    found = rows_of(plan.calls[0], executor.array("inputs/x"), size)[:9]
     factors = np.resize(np.array(scale), size)
     np.testing.assert_allclose(found, stored[order[5:14]] * factors - factors, rtol=1e-15)
     return plan
@@ -100,6 +111,7 @@ def test_rows_are_gathered_by_halves(channels, threads):
     """By one scale, by one for each of three channels, and by one for each number of a row."""
     plan = gathered(tuple(np.random.default_rng(2).random(channels)), threads=threads)
     assert plan.calls[0].partition == "halves"
+    assert plan.calls[0].arguments["apart"]
     assert not plan.calls[1].barrier
 
 
@@ -107,3 +119,30 @@ def test_rows_whose_halves_would_part_a_pixel_are_gathered_by_samples():
     plan = gathered((0.5, 0.25, 2.0, 3.0, 0.1), (21, 20, 5))
     assert middle_of(2100) % 5
     assert plan.calls[0].partition == "samples"
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("zeros", [0.2, 0.8])
+def test_halves_apart_have_the_bits_of_rows_in_one_piece(optimizer, zeros, monkeypatch):
+    """With few and with many zeros to leave out, and with a last batch of fewer rows."""
+    layers = [{"type": "dense", "units": 150, "activation": "relu"}, {"type": "dense", "units": 3}]
+    x = inputs(19, 399) * (np.random.default_rng(5).random((19, 399)) > zeros)
+    apart = [Training(layers, x, threads, optimizer) for threads in (1, 2, 3, 5)]
+    monkeypatch.setattr(gather, "_find_halves", lambda readers: False)
+    whole = Training(layers, x, 2, optimizer)
+    assert [training.plan.calls[0].arguments["apart"] for training in (*apart, whole)] == [8, 8, 8, 8, 0]
+    expected = whole.run()
+    for training in apart:
+        assert differing(expected, training.run()) == []
+
+
+def test_a_reader_that_needs_whole_rows_keeps_them_in_one_piece():
+    layers = [
+        {"type": "dense", "name": "first", "units": 100, "inputs": ["x"]},
+        {"type": "dense", "units": 300, "inputs": ["first"]},
+        {"type": "add", "inputs": ["x", "dense_1"]},
+    ]
+    training = Training(layers, inputs(19, 300), 2)
+    assert goes_by_halves(training.plan) == ["first"]
+    assert training.plan.calls[0].partition == "halves"
+    assert training.plan.calls[0].arguments["apart"] == 0
