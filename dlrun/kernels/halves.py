@@ -16,16 +16,21 @@ MANY_LINES = 4
 
 
 def middle_of(count: int) -> int:
-    """Return where the second half of so many entries begins: where the second of two threads does."""
+    """Return where the second half of so many entries begins: where the second of two threads does.
+
+    An odd line is the first half's: in pictures of things that stand, the second one has more that isn't background.
+    """
     lines = -(-count // LINE)
-    return lines // 2 * LINE if lines >= 2 * MANY_LINES else count // 2
+    return (lines + 1) // 2 * LINE if lines >= 2 * MANY_LINES else count // 2
 
 
 @helper
 def first_in_lines(count, thread, threads):
     """Return the first of `count` entries that belongs to this thread: whole lines, where there are many."""
     lines = (count + LINE - 1) // LINE
-    return first_of(count, thread, threads) if lines < MANY_LINES * threads else first_of(lines, thread, threads) * LINE
+    if lines < MANY_LINES * threads:
+        return first_of(count, thread, threads)
+    return (lines * thread + threads - 1) // threads * LINE
 
 
 @helper

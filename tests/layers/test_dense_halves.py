@@ -86,7 +86,7 @@ def rows_of(call, entries, size):
     return np.hstack([first.reshape(11, middle), second.reshape(11, size - middle)])
 
 
-def gathered(scale, shape=(20, 21, 3), threads=2):
+def gathered(scale, shape=(20, 24, 3), threads=2):
     """The plan for rows of uint8 with that scale, whose first call has gathered what it should."""
     size = int(np.prod(shape))
     x = Feature("x", (size,), "uint8", scale=scale, offset=tuple(-s for s in scale))
@@ -106,7 +106,7 @@ def gathered(scale, shape=(20, 21, 3), threads=2):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("channels", [1, 3, 1260])
+@pytest.mark.parametrize("channels", [1, 3, 1440])
 def test_rows_are_gathered_by_halves(channels, threads):
     """By one scale, by one for each of three channels, and by one for each number of a row."""
     plan = gathered(tuple(np.random.default_rng(2).random(channels)), threads=threads)
