@@ -24,6 +24,7 @@ from dlrun.kernels.lang import (
     apply_update,
     first_of,
     helper,
+    helper_apart,
     int32,
     kernel,
     last_of,
@@ -50,7 +51,7 @@ FACTORS = LINE + COLUMNS
 
 def lookup_scratch(ids: int, places: int) -> int:
     """Return the reals that lookup_backward_weights needs for each thread, for so many ids at so many places."""
-    return SCRATCH + MOST_COLUMNS + FACTORS + ids + 1 + places + AHEAD
+    return SCRATCH + MOST_COLUMNS + FACTORS + ids + 1 + 2 * places + AHEAD
 
 
 @kernel
@@ -79,22 +80,31 @@ def lookup_project(
                 projected[id * width + n] = bias[n]
 
 
+@helper_apart
+def find_ids(ids, numbers, count, vocabulary):
+    """numbers[p] = id_of(ids[p]), many at a time."""
+    for p in range(count):
+        numbers[p] = int32(id_of(ids[p], vocabulary))
+
+
 @helper
-def list_by_id(ids, ends, places, g, rows):
-    """List the rows of gates at which each id stands, step by step: they end at ends[id], where the next's begin."""
+def list_by_id(ids, ends, places, numbers, g, rows):
+    """List the rows of gates at which each id stands, step by step: they end at ends[id], where the next's begin.
+
+    `numbers` (rows, time) is room for the ids as whole numbers.
+    """
     time, step = g[TIME], g[GATE_STEP] // g[GATE_ROW]
     for id in range(g[LOOKUP] + 1):
         ends[id] = int32(0)
-    for position in range(time):
-        for r in range(rows):
-            id = id_of(ids[r * time + position], g[LOOKUP])
-            if id >= 0:
-                ends[id + 1] += int32(1)
+    find_ids(ids, numbers, rows * time, g[LOOKUP])
+    for p in range(rows * time):
+        if numbers[p] >= 0:
+            ends[numbers[p] + 1] += int32(1)
     for id in range(g[LOOKUP]):
         ends[id + 1] += ends[id]
     for position in range(time):
         for r in range(rows):
-            id = id_of(ids[r * time + position], g[LOOKUP])
+            id = numbers[r * time + position]
             if id >= 0:
                 places[ends[id]] = int32(position * step + r)
                 ends[id] += int32(1)
@@ -157,11 +167,12 @@ def lookup_backward_weights(
     factors = shift(scratch, SCRATCH + MOST_COLUMNS)
     lists = pointer_to_int32(address(shift(factors, FACTORS)))
     ends, places = lists, shift(lists, geometry[LOOKUP] + 1)
+    numbers = shift(places, geometry[TIME] * rows + AHEAD)
     clear(factors, FACTORS)
     factors[0] = real(1)
     is_listed = geometry[TIME] * geometry[GATE_STEP] <= CACHED
     if is_listed:
-        list_by_id(ids, ends, places, geometry, rows)
+        list_by_id(ids, ends, places, numbers, geometry, rows)
     for first in range(begin, end, COLUMNS):
         columns = min(COLUMNS, end - first)
         if is_listed:
