@@ -231,7 +231,7 @@ def dense_descend_sparse(
 ) -> None:  # fmt: skip
     """w[i, n] -= rate * sum_r x[r, i] dy[r, n], without the terms where x is zero; the rate is scalars[0].
 
-    Shapes: x (rows, positions, features), in one piece or its halves `apart`, the second from `middle` on, dy (rows,
+    Shapes: x (rows, positions, features), in one piece (`middle` is the features), or its halves `apart`, dy (rows,
     positions, units), w (features, units).
     Partition: rows of the weights; where no terms are left out and `by_columns`, panels of units.
     """
@@ -243,8 +243,8 @@ def dense_descend_sparse(
         )
         return
     first, last = first_in_lines(features, thread, threads), last_in_lines(features, thread, threads)
-    for half in range(2 if apart != 0 else 1):
-        low, high = half * middle, middle if half == 0 and apart != 0 else features
+    for part in range(1 if middle == features else 2):
+        low, high = part * middle, middle if part == 0 else features
         begin, end = max(first, low), min(last, high)
         if begin < end:
             here, x_row = shift(features_from(x, low, apart), begin), row_of_part(low, high, features, apart)
@@ -282,13 +282,13 @@ def dense_backward_weights_sparse(
 ) -> None:  # fmt: skip
     """dw[i, n] = sum_r x[r, i] dy[r, n], without the terms where x is zero, a few rows of the weights at a time.
 
-    Shapes: x (rows, positions, features), in one piece or its halves `apart`, the second from `middle` on, dy (rows,
+    Shapes: x (rows, positions, features), in one piece (`middle` is the features), or its halves `apart`, dy (rows,
     positions, units), dw (features, units).
     Partition: rows of the weights.
     """
     first, last = first_in_lines(features, thread, threads), last_in_lines(features, thread, threads)
-    for half in range(2 if apart != 0 else 1):
-        low, high = half * middle, middle if half == 0 and apart != 0 else features
+    for part in range(1 if middle == features else 2):
+        low, high = part * middle, middle if part == 0 else features
         begin, end = max(first, low), min(last, high)
         if begin < end:
             here, x_row = features_from(x, low, apart), row_of_part(low, high, features, apart)

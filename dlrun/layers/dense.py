@@ -77,8 +77,6 @@ SPARSE = 64, MOST_COLUMNS
 """From so many features and units on, products of the data's own rows look for zeros: less than they may save."""
 HALVED_WEIGHTS, HALVED_ROWS = 1 << 14, 64
 """From so many weights on, and up to so many rows, it pays that weights needn't come over from another core."""
-IN_ONE_PIECE: dict[str, Argument] = {"middle": 0, "apart": 0}
-"""Where the halves of x are, for kernels that take them apart, too (`dlrun.compiler.passes.gather`)."""
 WEIGHTS = 12
 """Rows of the weights' gradient made at a time for fewer rows, so that the optimizer finds them in L1."""
 
@@ -254,7 +252,7 @@ class Products:
         if self._rows < MANY_ROWS and self._may_be_sparse(x):
             self.emit.call(
                 dense_backward_weights_sparse, partition="split", flops=self._flops, weights=WEIGHTS,
-                scratch=ScratchSize(LISTS_SCRATCH + WEIGHTS * self.units), **IN_ONE_PIECE, **arguments,
+                scratch=ScratchSize(LISTS_SCRATCH + WEIGHTS * self.units), middle=self.features, apart=0, **arguments,
             )  # fmt: skip
         elif self._rows < MANY_ROWS:
             self.emit.call(
@@ -272,10 +270,11 @@ class Products:
         by_columns = self.units // MOST_COLUMNS >= self.emit.threads and not self._goes_by_halves()
         sparse = self._may_be_sparse(x)
         scratch = LISTS_SCRATCH + FEATURES * (self.units + MOST_COLUMNS) if sparse else FEATURES * MOST_COLUMNS
+        in_one_piece: dict[str, Argument] = {"middle": self.features, "apart": 0} if sparse else {}
         self.emit.call(
             dense_descend_sparse if sparse else dense_descend, partition="split", flops=self._flops, x=x, dy=dy,
             w=weights, scalars=scalars, zeros=self.emit.zeros(self.units + MOST_COLUMNS), scratch=ScratchSize(scratch),
-            by_columns=int(by_columns), **(IN_ONE_PIECE if sparse else {}), **self._sizes,
+            by_columns=int(by_columns), **in_one_piece, **self._sizes,
         )  # fmt: skip
 
 

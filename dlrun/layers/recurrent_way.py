@@ -90,7 +90,7 @@ class Way:
         gates after activation, where they aren't kept."""
 
     def _kept(self, name: str, entries: int) -> Buffer:
-        """Return the buffer of what is kept of all steps, so many entries for each sample."""
+        """Return the buffer of what is kept of all steps: so many entries for each sample, and one more (`_walk`)."""
         spare = ceil(entries / self.emit.batch) if self.emit.gradients else 0
         return self.emit.saved(f"{self.prefix}{name}", entries + spare)
 
