@@ -228,6 +228,8 @@ flush_denormals = Primitive(f"{_INTRINSICS}:flush_denormals")
 keep_denormals = Primitive(f"{_INTRINSICS}:keep_denormals")
 tile = Primitive("dlrun.kernels.tile:tile", by_lanes=True)
 """The register tile of every matrix product: see dlrun.kernels.tile."""
+tile_from = Primitive("dlrun.kernels.tile:tile_from", by_lanes=True)
+"""The tile whose rows' start values stand anywhere."""
 descend = Primitive("dlrun.kernels.tile:descend", by_lanes=True)
 """The tile that steps down the gradient it makes."""
 listed_row = Primitive("dlrun.kernels.tile:listed_row", by_lanes=True)

@@ -8,6 +8,7 @@ index, whatever the range of rows and columns that a thread computes: partitions
 from __future__ import annotations
 
 from dlrun.kernels.lang import (
+    address,
     apply_update,
     descend,
     first_of,
@@ -19,6 +20,7 @@ from dlrun.kernels.lang import (
     small_tile_rows,
     tile,
     tile_columns,
+    tile_from,
     tile_rows,
 )
 from dlrun.kernels.transposing import transpose
@@ -53,6 +55,21 @@ def tiles(
         ahead = rows_ahead(rows - r)
         tile(
             shift(a, r * a_row), a_row, a_k, a_outer, b, b_k, b_outer, shift(initial, r * initial_row), initial_row,
+            shift(c, r * c_row), c_row, n_k, n_outer, ahead, columns, floor,
+        )  # fmt: skip
+        r += ahead
+
+
+@helper
+def tiles_from(
+    a, a_row, a_k, a_outer, b, b_k, b_outer, initial, places, c, c_row, n_k, n_outer, rows, columns, floor
+):  # fmt: skip
+    """Do what `tile_from` does, for any number of rows; `places` is a pointer to where each one's start values are."""
+    r = 0
+    while r < rows:
+        ahead = rows_ahead(rows - r)
+        tile_from(
+            shift(a, r * a_row), a_row, a_k, a_outer, b, b_k, b_outer, initial, address(shift(places, r)),
             shift(c, r * c_row), c_row, n_k, n_outer, ahead, columns, floor,
         )  # fmt: skip
         r += ahead

@@ -15,17 +15,21 @@ With a LOOKUP, x are ids (rows, time) and w is what they stand for, projected (`
 the state to begin with before the first step's. A step is counted in the order of processing, a position in the order
 of the input.
 
+A position's gates may lie in two pieces: the columns before MIDDLE of all positions, and after them, APART further than
+in one row, the others. The weights' gradients are made by columns, of two threads a half each; where halves meet in
+memory, a core that comes to the end of one asks for lines of the other. In one piece MIDDLE is WIDTH, and APART 0.
+
 What a step of a strip of samples works on (z: the gates before activation, h, c and their gradients) lies close
 together in scratch memory: rows that are a sample apart fall into the same few sets of the L1 cache.
 
 A cell is a pair of helpers for one step of one sample (`dlrun.layers.lstm` and its like):
 
-    cell(z, gates, c, h, units)             z: before activation, gates: after it; c, h: before → after
-    cell_backward(gates, c_before, c, h_before, dh, dc, units)      gates: after activation → gradients; dh, dc: those
-                                            of h and c → of h_before and c_before, but for what passes by the weights
+    cell(z, gates, apart, c, h, units)      z: before activation, gates: after it, those behind the middle so far apart
+                                            from the others; c, h: before → after
+    cell_backward(gates, apart, c_before, c, h_before, dh, dc, units)       gates: after activation → gradients; dh, dc:
+                                            those of h and c → of h_before and c_before, but for what passes by the
+                                            weights
 """
-
-from math import nan
 
 from dlrun.kernels.chunks import clear
 from dlrun.kernels.embedding import id_of
@@ -37,23 +41,25 @@ from dlrun.kernels.lang import (
     Size,
     Thread,
     Threads,
+    address,
     first_of,
     helper,
-    helper_apart,
     kernel,
     last_of,
+    pointer_to_int64,
     real,
+    select,
     shift,
     tile_columns,
 )
-from dlrun.kernels.products import NO_LIMIT, tiles
+from dlrun.kernels.products import NO_LIMIT, tiles, tiles_from
 from dlrun.kernels.transposing import transpose
 
 (
     TIME, FEATURES, UNITS, WIDTH, INPUTS_AT, INPUTS, RECURRENT, TURN, BACKWARDS, KEPT, HAS_MASK, ZERO_MASKED,
     SEQUENCES, HIDDEN_AT, HIDDEN_ROW, HIDDEN_STEP, STATE_ROW, STATE_STEP, GRADIENT_AT, GRADIENT_ROW, GRADIENT_STEP,
-    BIASES, LOOKUP, STATEFUL, GATE_ROW, GATE_STEP, GEOMETRY,
-) = range(27)  # fmt: skip
+    BIASES, LOOKUP, STATEFUL, GATE_ROW, GATE_STEP, MIDDLE, APART, GEOMETRY,
+) = range(29)  # fmt: skip
 """Places in `geometry`, and how many there are."""
 sigmoid = Primitive("dlrun.kernels.recurrent_functions:sigmoid")
 """1 / (1 + exp(-x)), to 2e-7."""
@@ -65,6 +71,8 @@ STEPS = 12
 """Steps whose inputs are projected at a time: their gates are still in L2 when the steps are taken."""
 STRIP = 32
 """Samples that are taken through time together: as many rows share a panel of weights, and their gates fit in L2."""
+PLACES = 2 * STRIP
+"""Reals at the start of the scratch memory that hold where each sample's inputs' part of the gates begins, as int64."""
 
 
 @kernel
@@ -107,12 +115,20 @@ def pack_panels_transposed(
 
 
 @helper
-def multiply_positions(
-    a, a_sample, a_step, panel, start, start_sample, start_step, c, c_sample, c_step, samples, steps, depth, columns
-):  # fmt: skip
-    """c = start + a · panel at some samples' steps; entries of samples, and of steps, are so far apart.
+def at_column(gates, n, apart, g):
+    """Return where a column of gates is, of which those behind the middle are so far apart."""
+    return shift(gates, n + apart if n >= g[MIDDLE] else n)
 
-    A tile takes one step of several samples, or several steps of one sample: whatever there are more of.
+
+@helper
+def multiply_positions(
+    a, a_sample, a_step, a_piece, pieces, panel, start, start_sample, start_step, c, c_sample, c_step, samples, steps,
+    depth, columns,
+):  # fmt: skip
+    """c = start + a · panel at some samples' steps; entries of samples, of steps, and the pieces of a are so far apart.
+
+    A piece has `depth` entries. A tile takes one step of several samples, or several steps of one sample: whatever
+    there are more of.
     """
     rows, others, a_row, a_next, start_row, start_next, c_row, c_next = (
         samples, steps, a_sample, a_step, start_sample, start_step, c_sample, c_step,
@@ -123,8 +139,9 @@ def multiply_positions(
         )  # fmt: skip
     for other in range(others):
         tiles(
-            shift(a, other * a_next), a_row, 1, 0, panel, tile_columns, 0, shift(start, other * start_next), start_row,
-            shift(c, other * c_next), c_row, depth, 1, rows, columns, real(NO_LIMIT),
+            shift(a, other * a_next), a_row, 1, a_piece, panel, tile_columns, depth * tile_columns,
+            shift(start, other * start_next), start_row, shift(c, other * c_next), c_row, depth, pieces, rows, columns,
+            real(NO_LIMIT),
         )  # fmt: skip
 
 
@@ -137,52 +154,82 @@ def project_inputs(x, w, bias, gates, first_row, count, position, steps, g):
     inputs = shift(x, (first_row * time + position) * features)
     for n in range(0, g[INPUTS], tile_columns):
         multiply_positions(
-            inputs, time * features, features, shift(w, n * features), shift(bias, at + n), 0, 0, shift(here, at + n),
-            gate_row, gate_step, count, steps, features, min(tile_columns, g[INPUTS] - n),
+            inputs, time * features, features, 0, 1, shift(w, n * features), shift(bias, at + n), 0, 0,
+            at_column(here, at + n, g[APART], g), gate_row, gate_step, count, steps, features,
+            min(tile_columns, g[INPUTS] - n),
         )  # fmt: skip
     for r in range(count):
         for p in range(steps):
             copy_entries(bias, shift(here, r * gate_row + p * gate_step), at)
 
 
-@helper_apart
-def look_up_inputs(id, projected, z, width):
-    """Write the inputs' part of the gates, as it was projected for this id; NaN where there is no such id."""
-    if id >= 0:
-        copy_entries(shift(projected, id * width), z, width)
-    else:
-        for n in range(width):
-            z[n] = real(nan)
+@helper
+def place_of(value, g):
+    """Return where the gates are that were projected for an id: for what is none, NaN, behind those of all ids."""
+    id = id_of(value, g[LOOKUP])
+    return select(id >= 0, id, g[LOOKUP]) * g[WIDTH]
 
 
 @helper
-def add_product(a, a_row, depth, b, c, c_row, rows, columns):
-    """c[r, n] += sum_k a[r, k] b[k, n], with b packed in panels."""
+def add_product(a, a_row, a_piece, pieces, depth, b, c, c_row, rows, columns):
+    """c[r, n] += sum_k a[r, k] b[k, n], with a in pieces of `depth` entries, so far apart, and b packed in panels."""
     for n in range(0, columns, tile_columns):
         here = shift(c, n)
         tiles(
-            a, a_row, 1, 0, shift(b, n * depth), tile_columns, 0, here, c_row, here, c_row,
-            depth, 1, rows, min(tile_columns, columns - n), real(NO_LIMIT),
+            a, a_row, 1, a_piece, shift(b, n * depth * pieces), tile_columns, depth * tile_columns, here, c_row,
+            here, c_row, depth, pieces, rows, min(tile_columns, columns - n), real(NO_LIMIT),
         )  # fmt: skip
+
+
+@helper
+def start_gates(inputs, places, apart, z, h, u, count, is_first, g):
+    """z[r] = inputs[r] + h[r] u, with u packed in panels, at the columns that states feed; in a first step the inputs.
+
+    A sample's inputs' part begins at its place; where it isn't multiplied, it is copied.
+    """
+    units, width, middle = g[UNITS], g[WIDTH], g[MIDDLE]
+    multiplied = 0 if is_first else g[RECURRENT]
+    for n in range(0, multiplied, tile_columns):
+        tiles_from(
+            h, units, 1, 0, shift(u, n * units), tile_columns, 0, at_column(inputs, n, apart, g), places, shift(z, n),
+            width, units, 1, count, min(tile_columns, multiplied - n), real(NO_LIMIT),
+        )  # fmt: skip
+    late = max(multiplied, middle)
+    for r in range(count if multiplied < width else 0):
+        here, out = shift(inputs, places[r]), shift(z, r * width)
+        if multiplied < middle:
+            copy_entries(shift(here, multiplied), shift(out, multiplied), middle - multiplied)
+        if late < width:
+            copy_entries(shift(here, late + apart), shift(out, late), width - late)
+
+
+@helper
+def begin_states(hidden, states, all_h, all_c, first_row, count, g):
+    """Write the states before the first step of some samples: zeros, or those that a stateful layer has kept."""
+    units = g[UNITS]
+    clear(all_h, count * units)
+    clear(all_c, count * units)
+    if g[STATEFUL] != 0:
+        for r in range(count):
+            row = first_row + r
+            copy_entries(shift(hidden, row * g[HIDDEN_ROW] - g[HIDDEN_STEP]), shift(all_h, r * units), units)
+            if g[STATE_STEP] != 0:
+                copy_entries(shift(states, row * g[STATE_ROW] - g[STATE_STEP]), shift(all_c, r * units), units)
 
 
 @helper
 def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, rows, thread, threads):
     """Take this thread's samples through time."""
     time, units, kept, width, gate_row = g[TIME], g[UNITS], g[KEPT], g[WIDTH], g[GATE_ROW]
-    all_z, all_h, all_c = scratch, shift(scratch, STRIP * width), shift(scratch, STRIP * (width + units))
-    not_kept = shift(scratch, STRIP * (width + 2 * units))
+    places, all_z = pointer_to_int64(address(scratch)), shift(scratch, PLACES)
+    all_h, all_c = shift(all_z, STRIP * width), shift(all_z, STRIP * (width + units))
+    not_kept = shift(all_z, STRIP * (width + 2 * units))
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     for strip in range(first, last, STRIP):
         count = min(STRIP, last - strip)
-        clear(all_h, count * units)
-        clear(all_c, count * units)
-        if g[STATEFUL] != 0:
-            for r in range(count):
-                row = strip + r
-                copy_entries(shift(hidden, row * g[HIDDEN_ROW] - g[HIDDEN_STEP]), shift(all_h, r * units), units)
-                if g[STATE_STEP] != 0:
-                    copy_entries(shift(states, row * g[STATE_ROW] - g[STATE_STEP]), shift(all_c, r * units), units)
+        begin_states(hidden, states, all_h, all_c, strip, count, g)
+        for r in range(count):
+            places[r] = r * gate_row
         for s in range(time):
             start = s // STEPS * STEPS
             steps = min(STEPS, time - start)
@@ -190,20 +237,19 @@ def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, ro
             begin = time - start - steps if g[BACKWARDS] != 0 else start
             slot = position if kept == time else position - begin
             here = shift(gates, strip * gate_row + slot * g[GATE_STEP])
-            if g[LOOKUP] == 0 and s == start:
-                project_inputs(x, w, bias, gates, strip, count, begin, steps, g)
-            for r in range(count):
-                if g[LOOKUP] != 0:
-                    id = id_of(x[(strip + r) * time + position], g[LOOKUP])
-                    look_up_inputs(id, w, shift(all_z, r * width), width)
-                else:
-                    copy_entries(shift(here, r * gate_row), shift(all_z, r * width), width)
-            if s > 0 or g[STATEFUL] != 0:
-                add_product(all_h, units, units, u, all_z, width, count, g[RECURRENT])
+            is_first = s == 0 and g[STATEFUL] == 0
+            if g[LOOKUP] != 0:
+                for r in range(count):
+                    places[r] = place_of(x[(strip + r) * time + position], g)
+                start_gates(w, places, 0, all_z, all_h, u, count, is_first, g)
+            else:
+                if s == start:
+                    project_inputs(x, w, bias, gates, strip, count, begin, steps, g)
+                start_gates(here, places, g[APART], all_z, all_h, u, count, is_first, g)
             for r in range(count):
                 row, z, h, c = strip + r, shift(all_z, r * width), shift(all_h, r * units), shift(all_c, r * units)
                 if g[HAS_MASK] == 0 or mask[row * time + position] != real(0):
-                    cell(z, shift(here, r * gate_row) if kept == time else not_kept, c, h, units)
+                    cell(z, shift(here, r * gate_row) if kept == time else not_kept, g[APART], c, h, units)
                 copy_entries(h, shift(hidden, row * g[HIDDEN_ROW] + s * g[HIDDEN_STEP]), units)
                 if g[STATE_STEP] != 0:
                     copy_entries(c, shift(states, row * g[STATE_ROW] + s * g[STATE_STEP]), units)
@@ -212,7 +258,7 @@ def run_forward(cell, x, w, u, bias, mask, gates, states, hidden, scratch, g, ro
 @helper
 def run_backward(cell, u, mask, zeros, gates, states, hidden, dy, scratch, g, rows, thread, threads):
     """Take the gradients of this thread's samples back through time."""
-    time, units, width, gate_row = g[TIME], g[UNITS], g[WIDTH], g[GATE_ROW]
+    time, units, width, gate_row, pieces = g[TIME], g[UNITS], g[WIDTH], g[GATE_ROW], g[WIDTH] // g[MIDDLE]
     all_dh, all_dc = scratch, shift(scratch, STRIP * units)
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     for strip in range(first, last, STRIP):
@@ -235,12 +281,15 @@ def run_backward(cell, u, mask, zeros, gates, states, hidden, dy, scratch, g, ro
                     for j in range(units):
                         dh[j] += given[j]
                 if masked:
-                    clear(gate, width)
+                    clear(gate, g[MIDDLE])
+                    clear(shift(gate, g[MIDDLE] + g[APART]), width - g[MIDDLE])
                 else:
                     c = shift(states, row * g[STATE_ROW] + s * g[STATE_STEP])
                     is_start = s == 0 and g[STATEFUL] == 0
                     c_before = zeros if is_start else shift(c, -g[STATE_STEP])
                     h_before = zeros if is_start else shift(hidden, row * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP])
-                    cell(gate, c_before, c, h_before, dh, dc, units)
+                    cell(gate, g[APART], c_before, c, h_before, dh, dc, units)
             if s > 0:
-                add_product(here, gate_row, g[RECURRENT], u, all_dh, units, count, units)
+                add_product(
+                    here, gate_row, g[MIDDLE] + g[APART], pieces, g[RECURRENT] // pieces, u, all_dh, units, count, units
+                )

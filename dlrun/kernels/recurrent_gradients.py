@@ -29,6 +29,7 @@ from dlrun.kernels.lang import (
 )
 from dlrun.kernels.products import NO_LIMIT, tiles
 from dlrun.kernels.recurrent import (
+    APART,
     BACKWARDS,
     BIASES,
     FEATURES,
@@ -40,10 +41,13 @@ from dlrun.kernels.recurrent import (
     INPUTS,
     INPUTS_AT,
     LOOKUP,
+    MIDDLE,
     STATEFUL,
     TIME,
     TURN,
     UNITS,
+    WIDTH,
+    at_column,
     copy_columns,
     multiply_positions,
 )
@@ -77,6 +81,7 @@ def recurrent_backward_input(
     dx (rows, time, features). Partition: samples.
     """
     g, time, features, depth = geometry, geometry[TIME], geometry[FEATURES], geometry[INPUTS]
+    pieces = g[WIDTH] // g[MIDDLE]
     first, last = first_of(rows, thread, threads), last_of(rows, thread, threads)
     steps_at_once, start_step = max(1, POSITIONS // max(1, last - first)), features if accumulates != 0 else 0
     for step in range(0, time, steps_at_once):
@@ -84,9 +89,10 @@ def recurrent_backward_input(
         for i in range(0, features, tile_columns):
             here = (first * time + step) * features + i
             multiply_positions(
-                inputs, g[GATE_ROW], g[GATE_STEP], shift(w, i * depth), shift(start, here if accumulates != 0 else 0),
-                time * start_step, start_step, shift(dx, here), time * features, features, last - first,
-                min(steps_at_once, time - step), depth, min(tile_columns, features - i),
+                inputs, g[GATE_ROW], g[GATE_STEP], g[MIDDLE] + g[APART], pieces, shift(w, i * depth),
+                shift(start, here if accumulates != 0 else 0), time * start_step, start_step, shift(dx, here),
+                time * features, features, last - first, min(steps_at_once, time - step), depth // pieces,
+                min(tile_columns, features - i),
             )  # fmt: skip
 
 
@@ -179,6 +185,13 @@ def hand_on(update, at, sums, count, first, columns, turn, outputs):
 
 
 @helper
+def columns_together(first, end, g):
+    """Return how many columns of [first, end) lie side by side from the first on, COLUMNS at most."""
+    limit = g[MIDDLE] if first < g[MIDDLE] else end
+    return min(COLUMNS, min(limit, end) - first)
+
+
+@helper
 def multiply_columns(
     x, hidden, gates, dw, du, db, bias_at, turn, outputs, x_count, h_count, b_count, first, columns, scratch, g, rows
 ):  # fmt: skip
@@ -202,8 +215,8 @@ def multiply_columns(
                 if all_packed > 0:
                     pack_inputs(shift(x, x_from), here, inputs, x_rows, b_rows, h_packed, row, samples, step, steps, g)
                 add_positions(
-                    inputs, here, shift(gates, first), packed, sums, all_packed, h_rows - h_packed, columns,
-                    row, samples, step, steps, g,
+                    inputs, here, at_column(gates, first, g[APART], g), packed, sums, all_packed, h_rows - h_packed,
+                    columns, row, samples, step, steps, g,
                 )  # fmt: skip
         b_sums, h_sums = shift(sums, x_rows * columns), shift(sums, (x_rows + b_rows) * columns)
         hand_on(dw, x_from * outputs, sums, x_rows, first, columns, 0, outputs)
@@ -230,9 +243,9 @@ def recurrent_backward_weights(
     outputs, inputs = g[INPUTS], shift(gates, g[INPUTS_AT])
     panels = (outputs + tile_columns - 1) // tile_columns
     begin, end = first_of(panels, thread, threads) * tile_columns, last_of(panels, thread, threads) * tile_columns
-    end = min(end, outputs)
-    for first in range(begin, end, COLUMNS):
-        columns = min(COLUMNS, end - first)
+    end, first = min(end, outputs), begin
+    while first < end:
+        columns = columns_together(first, end, g)
         multiply_columns(
             x, states, inputs, dw, du, db, 0, 0, outputs, features, g[UNITS] if together else 0, biases, first,
             columns, scratch, g, rows,
@@ -242,3 +255,4 @@ def recurrent_backward_weights(
                 x, states, gates, dw, du, db, outputs, g[TURN], outputs, 0, g[UNITS], g[BIASES] // 2, first, columns,
                 scratch, g, rows,
             )  # fmt: skip
+        first += columns

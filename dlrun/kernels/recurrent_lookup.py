@@ -2,8 +2,10 @@
 
 Where ids are fewer than positions, the same products are made again and again. Here the gates' inputs are projected
 for each id once; on the way back the gates' gradients are summed for each id, and only then multiplied. Names as in
-`recurrent`; ids are reals, table (vocabulary, features), projected (vocabulary, width), sums (vocabulary, inputs).
+`recurrent`; ids are reals, table (vocabulary, features), projected (vocabulary + 1, width), sums (vocabulary, inputs).
 """
+
+from math import nan
 
 from dlrun.kernels.chunks import clear
 from dlrun.kernels.dense_sparse import columns_ahead
@@ -35,8 +37,20 @@ from dlrun.kernels.lang import (
     tile_columns,
 )
 from dlrun.kernels.products import NO_LIMIT, tiles
-from dlrun.kernels.recurrent import BIASES, FEATURES, GATE_ROW, GATE_STEP, INPUTS, INPUTS_AT, LOOKUP, TIME, WIDTH
-from dlrun.kernels.recurrent_gradients import COLUMNS, SCRATCH, multiply_columns
+from dlrun.kernels.recurrent import (
+    APART,
+    BIASES,
+    FEATURES,
+    GATE_ROW,
+    GATE_STEP,
+    INPUTS,
+    INPUTS_AT,
+    LOOKUP,
+    TIME,
+    WIDTH,
+    at_column,
+)
+from dlrun.kernels.recurrent_gradients import COLUMNS, SCRATCH, columns_together, multiply_columns
 from dlrun.kernels.target import MOST_COLUMNS
 
 IDS = 24
@@ -60,8 +74,8 @@ def lookup_project(
 ) -> None:
     """projected[id] = bias + table[id] w, at the columns that inputs feed; the bias alone at those before them.
 
-    Shapes: table (vocabulary, features), w packed in panels, bias (width), projected (vocabulary, width).
-    Partition: blocks of ids.
+    The last row is NaN, for what is no id. Shapes: table (vocabulary, features), w packed in panels, bias (width),
+    projected (vocabulary + 1, width). Partition: blocks of ids.
     """
     g = geometry
     features, width, ids = g[FEATURES], g[WIDTH], g[LOOKUP]
@@ -78,6 +92,9 @@ def lookup_project(
         for id in range(first, end):
             for n in range(g[INPUTS_AT]):
                 projected[id * width + n] = bias[n]
+    if thread == 0:
+        for n in range(width):
+            projected[ids * width + n] = real(nan)
 
 
 @helper_apart
@@ -111,41 +128,40 @@ def list_by_id(ids, ends, places, numbers, g, rows):
 
 
 @helper
-def sum_listed(gates, sums, ends, places, factors, first, columns, g):
-    """sums[id, n] = sum over the listed places of this id of gates[place, n], for a range of columns.
+def sum_listed(gates, sums, ends, places, factors, columns, g):
+    """sums[id, n] = sum over the listed places of this id of gates[place, n], for columns that lie side by side.
 
     `factors` holds a 1, by which gates are multiplied, and zeros, to which they are added.
     """
     begin = 0
     for id in range(g[LOOKUP]):
-        out, end = shift(sums, id * g[INPUTS] + first), ends[id]
+        out, end = shift(sums, id * g[INPUTS]), ends[id]
         if begin == end:
             clear(out, columns)
             continue
         for k in range(begin + AHEAD, end + AHEAD):
-            fetch_row(shift(gates, places[k] * g[GATE_ROW] + first), columns)
+            fetch_row(shift(gates, places[k] * g[GATE_ROW]), columns)
         n = 0
         while n < columns:
             ahead = columns_ahead(columns - n)
             listed_row(
-                factors, 0, shift(gates, first + n), g[GATE_ROW], shift(places, begin), shift(factors, LINE),
-                shift(out, n), end - begin, ahead, real(NO_LIMIT),
+                factors, 0, shift(gates, n), g[GATE_ROW], shift(places, begin), shift(factors, LINE), shift(out, n),
+                end - begin, ahead, real(NO_LIMIT),
             )  # fmt: skip
             n += ahead
         begin = end
 
 
 @helper
-def sum_in_order(ids, gates, sums, first, columns, g, rows):
+def sum_in_order(ids, gates, sums, columns, g, rows):
     """The same, with the same bits, from gates as they lie, where they fit in no cache."""
     for id in range(g[LOOKUP]):
-        clear(shift(sums, id * g[INPUTS] + first), columns)
+        clear(shift(sums, id * g[INPUTS]), columns)
     for position in range(g[TIME]):
         for r in range(rows):
             id = id_of(ids[r * g[TIME] + position], g[LOOKUP])
             if id >= 0:
-                gate = shift(gates, r * g[GATE_ROW] + position * g[GATE_STEP] + first)
-                out = shift(sums, id * g[INPUTS] + first)
+                gate, out = shift(gates, r * g[GATE_ROW] + position * g[GATE_STEP]), shift(sums, id * g[INPUTS])
                 for n in range(columns):
                     put(out, n, get(out, n) + get(gate, n))
 
@@ -173,16 +189,19 @@ def lookup_backward_weights(
     is_listed = geometry[TIME] * geometry[GATE_STEP] <= CACHED
     if is_listed:
         list_by_id(ids, ends, places, numbers, geometry, rows)
-    for first in range(begin, end, COLUMNS):
-        columns = min(COLUMNS, end - first)
+    first = begin
+    while first < end:
+        columns = columns_together(first, end, geometry)
+        here, out = at_column(inputs, first, geometry[APART], geometry), shift(sums, first)
         if is_listed:
-            sum_listed(inputs, sums, ends, places, factors, first, columns, geometry)
+            sum_listed(here, out, ends, places, factors, columns, geometry)
         else:
-            sum_in_order(ids, inputs, sums, first, columns, geometry, rows)
+            sum_in_order(ids, here, out, columns, geometry, rows)
         multiply_columns(
             table, table, sums, dw, dw, db, 0, 0, outputs, geometry[FEATURES], 0, min(geometry[BIASES], 1),
             first, columns, scratch, table_geometry, 1,
         )  # fmt: skip
+        first += columns
 
 
 @kernel

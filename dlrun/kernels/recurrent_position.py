@@ -1,6 +1,5 @@
 """A recurrent layer's next step, from the state that was kept to the one that is kept; names as in `recurrent`."""
 
-from dlrun.kernels.embedding import id_of
 from dlrun.kernels.entries import copy_entries
 from dlrun.kernels.lang import first_of, helper, last_of, real, shift
 from dlrun.kernels.recurrent import (
@@ -11,7 +10,7 @@ from dlrun.kernels.recurrent import (
     UNITS,
     WIDTH,
     add_product,
-    look_up_inputs,
+    place_of,
     project_inputs,
 )
 
@@ -27,11 +26,11 @@ def run_position(cell, x, w, u, bias, mask, gates, state, hidden, y, scratch, g,
     for row in range(first_of(rows, thread, threads), last_of(rows, thread, threads)):
         c, h, z, active = shift(state, row * units), shift(hidden, row * units), scratch, shift(scratch, width)
         if g[LOOKUP] != 0:
-            look_up_inputs(id_of(x[row], g[LOOKUP]), w, z, width)
+            copy_entries(shift(w, place_of(x[row], g)), z, width)
         else:
             project_inputs(x, w, bias, gates, row, 1, 0, 1, g)
             copy_entries(shift(gates, row * g[GATE_ROW]), z, width)
-        add_product(h, units, units, u, z, width, 1, g[RECURRENT])
+        add_product(h, units, 0, 1, units, u, z, width, 1, g[RECURRENT])
         if g[HAS_MASK] == 0 or mask[row] != real(0):
-            cell(z, active, c, h, units)
+            cell(z, active, 0, c, h, units)
         copy_entries(h, shift(y, row * units), units)

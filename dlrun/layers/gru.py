@@ -74,7 +74,7 @@ def gru_bias(bias: In, gates: Out, units: Size, thread: Thread) -> None:
 
 
 @helper_apart
-def gru_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
+def gru_cell(z, gates, apart, c, h, units):  # type: ignore[no-untyped-def]
     """h = k h + (1 - k) tanh(candidate + r recurrent), where z = [recurrent, update, reset, candidate],
     k = sigmoid(update), r = sigmoid(reset).
     """  # fmt: skip
@@ -92,7 +92,7 @@ def gru_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
 
 
 @helper_apart
-def gru_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
+def gru_cell_backward(gates, apart, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
     """dcandidate = dh (1 - k) (1 - g²), drecurrent = r dcandidate, dupdate = dh (h_before - g) k (1 - k),
     dreset = dcandidate recurrent r (1 - r); k dh passes by the weights.
     """  # fmt: skip

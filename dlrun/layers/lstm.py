@@ -68,7 +68,7 @@ class LSTM(Recurrent):
     unit_forget_bias: bool = True
     """Whether the forget gate's bias starts at 1."""
 
-    cell: ClassVar[Cell] = Cell(gates=4, width=4, has_state=True)
+    cell: ClassVar[Cell] = Cell(gates=4, width=4, has_state=True, has_halves=True)
 
     def starting_bias(self) -> Initializer:
         """Return the initializer, with the forget gate's ones."""
@@ -76,12 +76,12 @@ class LSTM(Recurrent):
 
 
 @helper_apart
-def lstm_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
+def lstm_cell(z, gates, apart, c, h, units):  # type: ignore[no-untyped-def]
     """c = f c + i g, h = o tanh(c), with i, f, o = sigmoid and g = tanh of z.
 
     In two loops: a round of one would wait for a tanh, and then for that of its result.
     """
-    forget, candidate, out = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units)
+    forget, candidate, out = shift(gates, units), shift(gates, 2 * units + apart), shift(gates, 3 * units + apart)
     z_forget, z_candidate, z_out = shift(z, units), shift(z, 2 * units), shift(z, 3 * units)
     for j in range(units):
         i, f, o = sigmoid(get(z, j)), sigmoid(get(z_forget, j)), sigmoid(get(z_out, j))
@@ -97,12 +97,13 @@ def lstm_cell(z, gates, c, h, units):  # type: ignore[no-untyped-def]
 
 
 @helper_apart
-def lstm_cell_backward(gates, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
+def lstm_cell_backward(gates, apart, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
     """dc += dh o (1 - tanh² c); of dh nothing passes by the weights, of dc f dc does.
 
     di = dc g i (1 - i), df = dc c_before f (1 - f), dg = dc i (1 - g²), do = dh tanh(c) o (1 - o).
     """
-    forget, candidate, out, one = shift(gates, units), shift(gates, 2 * units), shift(gates, 3 * units), real(1)
+    forget, candidate, out = shift(gates, units), shift(gates, 2 * units + apart), shift(gates, 3 * units + apart)
+    one = real(1)
     for j in range(units):
         i, f, g, o = get(gates, j), get(forget, j), get(candidate, j), get(out, j)
         squashed, d = tanh(get(c, j)), get(dh, j)

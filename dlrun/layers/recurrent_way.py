@@ -13,9 +13,12 @@ from dlrun.kernels.recurrent import (
     GATE_STEP,
     GEOMETRY,
     INPUTS,
+    MIDDLE,
+    PLACES,
     STEPS,
     STRIP,
     TIME,
+    WIDTH,
     pack_panels,
     pack_panels_transposed,
 )
@@ -49,6 +52,8 @@ class Cell:
     inputs_at: int = 0
     turn: int = 0
     has_state: bool = False
+    has_halves: bool = False
+    """Whether the second half of its gates may lie apart from the first, where gates are kept for a way back."""
     bias_rows: int = 1
     """How many biases a gate has: one, or one for the inputs and one for the hidden state."""
 
@@ -79,13 +84,16 @@ class Way:
         self.mask = emit.mask or emit.zeros(1)
         self.kept = self.time if emit.gradients else min(STEPS, self.time)
         self.gates = self._kept("gates", self.kept * self.width)
+        is_halved = self.cell.has_halves and emit.gradients and self.width % (2 * MOST_COLUMNS) == 0
+        self.pieces = 2 if is_halved else 1
+        """In how many pieces a position's gates lie: panels of columns don't go over their border."""
         self.zero_masked = emit.mask is not None and layer.bidirectional and layer.return_sequences
         is_apart = self.zero_masked or layer.stateful or (emit.gradients and not layer.return_sequences)
         self.all_states = (self.time + layer.stateful) * self.units
         """The entries of a sample's states: of all steps, and before them that with which a stateful layer begins."""
         self.hidden = self._kept("hidden", self.all_states) if is_apart else emit.output
         self.keeps_states = self.cell.has_state and (emit.gradients or layer.stateful)
-        self.strip = ScratchSize(STRIP * (self.width + 2 * self.units) + self.width + MOST_COLUMNS)
+        self.strip = ScratchSize(PLACES + STRIP * (self.width + 2 * self.units) + self.width + MOST_COLUMNS)
         """Room for what a step of a strip of samples works on: gates, hidden states and states; and for a sample's
         gates after activation, where they aren't kept."""
 
@@ -126,20 +134,22 @@ class Way:
         row, step = self._walk(self.all_states, units)
         own, state = (step * self.layer.stateful, row, step), (row, step) if self.keeps_states else (0, 0)
         hidden = self.output_walk if self.hidden is self.emit.output else own
+        middle = self.width // self.pieces
+        apart = (self.pieces - 1) * (self.time * (self.emit.batch + 1) - 1) * middle
         values = (
             self.time, self.features, units, self.width, self.cell.inputs_at * units, self.outputs, self.outputs,
             self.cell.turn * units, int(self.direction.is_backwards), self.kept, int(self.emit.mask is not None),
             int(self.zero_masked), int(self.layer.return_sequences), *hidden, *state, *self.output_walk,
             self.cell.bias_rows if self.layer.use_bias else 0, self.ids, int(self.layer.stateful),
-            *self._walk(self.kept * self.width, self.width),
+            *self._walk(self.kept * self.width, middle), middle, apart,
         )  # fmt: skip
         return self.emit.constant(f"{self.prefix}geometry", values, "int64")
 
     @property
     def table_geometry(self) -> Buffer:
         """The sizes of a table, as if it were one sample, and its rows were the steps."""
-        apart = dict.fromkeys((GATE_ROW, GATE_STEP, INPUTS), self.outputs)
-        sizes = {TIME: self.ids, FEATURES: self.features, **apart}
+        width = dict.fromkeys((WIDTH, MIDDLE, GATE_ROW, GATE_STEP, INPUTS), self.outputs)
+        sizes = {TIME: self.ids, FEATURES: self.features, **width}
         values = tuple(sizes.get(place, 0) for place in range(GEOMETRY))
         return self.emit.constant(f"{self.prefix}table_geometry", values, "int64")
 
@@ -190,7 +200,7 @@ class Way:
         packed = self.packed("kernel")
         if self.emit.table is None:
             return packed
-        projected = self.emit.shared(f"{self.prefix}projected", self.ids * self.width)
+        projected = self.emit.shared(f"{self.prefix}projected", (self.ids + 1) * self.width)
         self.emit.call(
             lookup_project, partition="split", table=self.emit.table, w=packed, bias=bias, projected=projected,
             geometry=self.geometry, flops=self.flops(self.features, self.ids),
