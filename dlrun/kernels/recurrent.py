@@ -26,7 +26,7 @@ A cell is a pair of helpers for one step of one sample (`dlrun.layers.lstm` and 
 
     cell(z, gates, apart, c, h, units)      z: before activation, gates: after it, those behind the middle so far apart
                                             from the others; c, h: before → after
-    cell_backward(gates, apart, c_before, c, h_before, dh, dc, units)       gates: after activation → gradients; dh, dc:
+    cell_backward(gates, apart, c_before, h_before, h, dh, dc, units)       gates: after activation → gradients; dh, dc:
                                             those of h and c → of h_before and c_before, but for what passes by the
                                             weights
 """
@@ -284,11 +284,11 @@ def run_backward(cell, u, mask, zeros, gates, states, hidden, dy, scratch, g, ro
                     clear(gate, g[MIDDLE])
                     clear(shift(gate, g[MIDDLE] + g[APART]), width - g[MIDDLE])
                 else:
-                    c = shift(states, row * g[STATE_ROW] + s * g[STATE_STEP])
                     is_start = s == 0 and g[STATEFUL] == 0
-                    c_before = zeros if is_start else shift(c, -g[STATE_STEP])
-                    h_before = zeros if is_start else shift(hidden, row * g[HIDDEN_ROW] + (s - 1) * g[HIDDEN_STEP])
-                    cell(gate, g[APART], c_before, c, h_before, dh, dc, units)
+                    h = shift(hidden, row * g[HIDDEN_ROW] + s * g[HIDDEN_STEP])
+                    h_before = zeros if is_start else shift(h, -g[HIDDEN_STEP])
+                    c_before = zeros if is_start else shift(states, row * g[STATE_ROW] + (s - 1) * g[STATE_STEP])
+                    cell(gate, g[APART], c_before, h_before, h, dh, dc, units)
             if s > 0:
                 add_product(
                     here, gate_row, g[MIDDLE] + g[APART], pieces, g[RECURRENT] // pieces, u, all_dh, units, count, units

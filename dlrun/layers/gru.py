@@ -92,7 +92,7 @@ def gru_cell(z, gates, apart, c, h, units):  # type: ignore[no-untyped-def]
 
 
 @helper_apart
-def gru_cell_backward(gates, apart, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
+def gru_cell_backward(gates, apart, c_before, h_before, h, dh, dc, units):  # type: ignore[no-untyped-def]
     """dcandidate = dh (1 - k) (1 - g²), drecurrent = r dcandidate, dupdate = dh (h_before - g) k (1 - k),
     dreset = dcandidate recurrent r (1 - r); k dh passes by the weights.
     """  # fmt: skip

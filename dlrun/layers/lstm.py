@@ -20,6 +20,7 @@ from dlrun.kernels.lang import (
     helper_apart,
     kernel,
     real,
+    select,
     shift,
 )
 from dlrun.kernels.recurrent import (
@@ -96,24 +97,27 @@ def lstm_cell(z, gates, apart, c, h, units):  # type: ignore[no-untyped-def]
         h[j] = out[j] * tanh(c[j])
 
 
+LEAST = 1e-30
+"""What an output gate is taken for that is 0, in float64 alone, when it divides: h is 0 then."""
+
+
 @helper_apart
-def lstm_cell_backward(gates, apart, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
+def lstm_cell_backward(gates, apart, c_before, h_before, h, dh, dc, units):  # type: ignore[no-untyped-def]
     """dc += dh o (1 - tanh² c); of dh nothing passes by the weights, of dc f dc does.
 
-    di = dc g i (1 - i), df = dc c_before f (1 - f), dg = dc i (1 - g²), do = dh tanh(c) o (1 - o).
+    di = dc g i (1 - i), df = dc c_before f (1 - f), dg = dc i (1 - g²), do = dh tanh(c) o (1 - o), and tanh c = h / o.
     """
     forget, candidate, out = shift(gates, units), shift(gates, 2 * units + apart), shift(gates, 3 * units + apart)
-    one = real(1)
+    one, least = real(1), real(LEAST)
     for j in range(units):
-        i, f, g, o = get(gates, j), get(forget, j), get(candidate, j), get(out, j)
-        squashed, d = tanh(get(c, j)), get(dh, j)
-        total = get(dc, j) + d * o * (one - squashed * squashed)
-        before = get(c_before, j)
-        put(gates, j, total * g * i * (one - i))
-        put(forget, j, total * before * f * (one - f))
-        put(candidate, j, total * i * (one - g * g))
-        put(out, j, d * squashed * o * (one - o))
-        put(dc, j, total * f)
+        i, f, g, o, d, y = get(gates, j), get(forget, j), get(candidate, j), get(out, j), get(dh, j), get(h, j)
+        total = get(dc, j) + d * (o - y * (y / select(o > least, o, least)))
+        written, kept = total * i, total * f
+        put(gates, j, written * (g * (one - i)))
+        put(forget, j, kept * (get(c_before, j) * (one - f)))
+        put(candidate, j, written * (one - g * g))
+        put(out, j, (d * y) * (one - o))
+        put(dc, j, kept)
         put(dh, j, real(0))
 
 

@@ -54,7 +54,7 @@ def tanh_cell(z, gates, apart, c, h, units):  # type: ignore[no-untyped-def]
 
 
 @helper_apart
-def tanh_cell_backward(gates, apart, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
+def tanh_cell_backward(gates, apart, c_before, h_before, h, dh, dc, units):  # type: ignore[no-untyped-def]
     """gates = dh (1 - h²); nothing of dh passes by the weights."""
     for j in range(units):
         y, d = get(gates, j), get(dh, j)
@@ -74,7 +74,7 @@ def relu_cell(z, gates, apart, c, h, units):  # type: ignore[no-untyped-def]
 
 
 @helper_apart
-def relu_cell_backward(gates, apart, c_before, c, h_before, dh, dc, units):  # type: ignore[no-untyped-def]
+def relu_cell_backward(gates, apart, c_before, h_before, h, dh, dc, units):  # type: ignore[no-untyped-def]
     """gates = dh where h > 0, else 0; nothing of dh passes by the weights."""
     zero = real(0)
     for j in range(units):
