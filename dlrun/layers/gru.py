@@ -116,7 +116,7 @@ def gru_forward(
     """h = cell(x w + b, h_before u + b', h_before), step by step.
 
     Shapes: x (rows, time, features), w and u packed in panels, bias (4 units), mask (rows, time), gates
-    (rows, kept, 4 units), hidden (rows, steps, units), scratch (STRIP + 1, 6 units).
+    (rows, kept, 4 units), hidden (rows, steps, units), scratch (PLACES + (STRIP + 1) * 6 units).
     Saves for backward: gates, hidden. Partition: samples.
     """
     states = shift(hidden, geometry[HIDDEN_AT])

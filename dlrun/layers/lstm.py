@@ -129,7 +129,7 @@ def lstm_forward(
     """h, c = cell(x w + h_before u + bias, c_before), step by step.
 
     Shapes: x (rows, time, features), w and u packed in panels, bias (4 units), mask (rows, time), gates
-    (rows, kept, 4 units), states and hidden (rows, steps, units), scratch (STRIP + 1, 6 units).
+    (rows, kept, 4 units), states and hidden (rows, steps, units), scratch (PLACES + (STRIP + 1) * 6 units).
     Saves for backward: gates, states, hidden. Partition: samples.
     """
     run_forward(

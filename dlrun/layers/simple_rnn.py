@@ -91,8 +91,8 @@ def simple_rnn_forward(
     """h = activation(x w + h_before u + bias), step by step.
 
     Shapes: x (rows, time, features), w and u packed in panels, bias (units), mask (rows, time), gates
-    (rows, kept, units), hidden (rows, steps, units), scratch (STRIP + 1, 3 units). Saves for backward: gates, hidden.
-    Partition: samples.
+    (rows, kept, units), hidden (rows, steps, units), scratch (PLACES + (STRIP + 1) * 3 units).
+    Saves for backward: gates, hidden. Partition: samples.
     """
     states = shift(hidden, geometry[HIDDEN_AT])
     if is_relu != 0:

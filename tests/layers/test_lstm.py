@@ -42,6 +42,19 @@ def test_the_forget_gate_begins_open():
     assert not bias.any()
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("bias", [-1e3, 1e3])
+def test_gradients_of_gates_that_are_shut_or_wide_open(precision, bias):
+    """On the way back tanh c is h / o: an output gate of 0, as float64 has it, lets nothing through."""
+    x = np.random.default_rng(0).standard_normal((3, 5, 4))
+    network = Network([LSTM(name="a", units=2)], x, precision)
+    network.executor.array("a/bias")[6:] = bias
+    result = network.run()
+    assert all(np.isfinite(gradient).all() for gradient in result.gradients.values())
+    np.testing.assert_allclose(result.gradients["a/bias"][6:], 0, atol=1e-6)
+    assert np.abs(result.gradients["a/bias"][:6]).max() < 1e-6 if bias < 0 else result.gradients["a/bias"][:6].any()
+
+
 def test_other_activations_are_refused():
     with pytest.raises(ValidationError, match="'tanh'"):
         LSTM(units=2, activation="relu")
