@@ -1,7 +1,7 @@
 """What the recurrent layers' kernels share: a thread takes its own samples through time, and meets no other.
 
 The inputs' part of all gates is one product for a block of steps at a time (`project_inputs`); then, step by step,
-the hidden state's part is added (`add_product`) and the cell makes of the gates its new state. Weights are packed in
+the hidden state's part is added (`start_gates`) and the cell makes of the gates its new state. Weights are packed in
 panels of `tile_columns`, so that a tile reads them in order: read in place, the rows of a panel lie in a few sets of
 the L1 cache and evict each other.
 
